@@ -1,0 +1,206 @@
+"""The generated part of `tinytorch`: a lazy top level, views under PyTorch's names, and the packages' `__init__` files.
+
+`skeleton` writes them from one table, which is itself read from the modules' sources: nobody keeps a list by hand.
+"""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+# A Tensor's gradients come with a later module; once that is built, nobody shall meet the one without the other.
+TOGETHER = ("core.tensor", "core.autograd")
+RESERVED = ("MODULES", "built", "lazy", "limit")    # what the top level itself defines
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What one module of the course brings to the package."""
+
+    number: int
+    path: str                       # below tinytorch: "core.tensor"
+    names: tuple[str, ...]          # its `__all__`
+    views: tuple[str, ...] = ()     # "nn", "optim": PyTorch's names for where these things are
+
+
+def owned(table: Iterable[Entry]) -> list[Entry]:
+    """The table in the course's order, each name left only with the first module that has it: later ones re-export it."""
+    seen: set[str] = set()
+    result = []
+    for entry in sorted(table, key=lambda e: e.number):
+        mine = tuple(sorted(set(entry.names) - seen))
+        seen.update(mine)
+        result.append(Entry(entry.number, entry.path, mine, entry.views))
+    return result
+
+
+def view_of(name: str, view: str) -> str:
+    """Where a view shows a name: as in PyTorch, nn has the classes and nn.functional the functions."""
+    return "nn.functional" if view == "nn" and not name[0].isupper() else view
+
+
+def parts(table: Iterable[Entry]) -> set[str]:
+    """Every package, module and view below tinytorch, as dotted names without "tinytorch."."""
+    leaves: set[str] = set()
+    for entry in table:
+        leaves |= {entry.path, *entry.views, *(view_of(name, view) for view in entry.views for name in entry.names)}
+    return {".".join(steps[:n]) for steps in (leaf.split(".") for leaf in leaves) for n in range(1, len(steps) + 1)}
+
+
+def skeleton(table: Sequence[Entry]) -> dict[str, str]:
+    """The package without the modules themselves: {path below tinytorch/: text}."""
+    table = owned(table)
+    everything = parts(table)
+    files = {"__init__.py": _top(table, _children("", everything))}
+    for part in sorted(everything - {e.path for e in table}):
+        below = _children(part, everything)
+        path = part.replace(".", "/") + ("/__init__.py" if below else ".py")
+        files[path] = _part(part, _shown(part, table), below, table)
+    return files
+
+
+def _children(part: str, everything: set[str]) -> list[str]:
+    prefix = part + "." if part else ""
+    return sorted({p[len(prefix):] for p in everything if p.startswith(prefix) and "." not in p[len(prefix):]} - {""})
+
+
+def _shown(view: str, table: list[Entry]) -> list[tuple[Entry, list[str]]]:
+    """Per module the names that this view shows."""
+    rows = [(e, [n for n in e.names if any(view_of(n, v) == view for v in e.views)]) for e in table]
+    return [(entry, names) for entry, names in rows if names]
+
+
+def _wrapped(names: Iterable[str], indent: int) -> str:
+    lead = " " * indent
+    text = " ".join(names)
+    return textwrap.fill(text, 120, initial_indent=lead, subsequent_indent=lead, break_long_words=False, break_on_hyphens=False)
+
+
+def _names(names: Sequence[str], indent: int) -> str:
+    """A string of names: on one line where they fit, else in a block."""
+    if len(" ".join(names)) <= 80:
+        return f'"{" ".join(names)}"'
+    return f'"""\n{_wrapped(names, indent + 4)}\n{" " * indent}"""'
+
+
+def _top(table: list[Entry], below: list[str]) -> str:
+    rows = "".join(f'    "tinytorch.{e.path}": ({e.number}, {_names(e.names, 4)}),\n' for e in table)
+    modules = f"MODULES: dict[str, tuple[int, str]] = {{\n{rows}}}" if rows else "MODULES: dict[str, tuple[int, str]] = {}"
+    return TOP.replace("MODULES = {}", modules).replace('PARTS = ""', f"PARTS = {_names(below, 0)}")
+
+
+def _part(part: str, shown: list[tuple[Entry, list[str]]], below: list[str], table: list[Entry]) -> str:
+    if shown:
+        title = f"What the course's modules show as `tinytorch.{part}`: the same objects, found when they are first asked for."
+    else:
+        title = f"The modules of the course that live in `tinytorch.{part}`."
+    rows = "".join(f'    "tinytorch.{e.path}": {_names(names, 4)},\n' for e, names in shown)
+    call = f"tinytorch.lazy(__name__, {'{' + chr(10) + rows + '}' if rows else '{}'}, {_names(below, 0)})"
+    built = {e.path for e in table}
+    together = part == TOGETHER[0].rpartition(".")[0] and built >= set(TOGETHER)
+    head = "import importlib\n\nimport tinytorch" if together else "import tinytorch"
+    text = f'"""{title}\n\n{MADE}\n"""\n\n{head}\n\n__getattr__, __dir__ = {call}\n'
+    if together:
+        text += PAIR.format(", ".join(f'"tinytorch.{m}"' for m in TOGETHER))
+    return text
+
+
+MADE = "Generated by `tito dev export` from the sources in modules/.  Do not edit."
+
+PAIR = """
+# A Tensor learns to differentiate from the second of these.  Once it is built, nobody meets one without the other.
+for _module in ({}):
+    if tinytorch.built(_module):
+        importlib.import_module(_module)
+"""
+
+TOP = '''"""TinyTorch: the library that this course builds, module by module.
+
+`import tinytorch as tt` imports nothing more; `tt.Tensor` imports the module that defines it, when it is first asked for.
+''' + MADE + '''
+"""
+
+import importlib
+import os
+import sys
+from collections.abc import Callable
+
+# Every module of the course, built or not: its number, and the names that it brings to the top level.
+MODULES = {}
+
+# The packages and views directly below this one.
+PARTS = ""
+
+_HERE = os.path.dirname(os.path.abspath(__file__))
+_limit: int | None = None
+
+
+def built(module: str) -> bool:
+    """Whether a module ("tinytorch.core.layers" or "core.layers") is there, and not hidden by `limit`."""
+    path = module.removeprefix("tinytorch.")
+    number, _ = MODULES.get("tinytorch." + path, (None, ""))
+    if number is None or (_limit is not None and number >= _limit):
+        return False
+    return os.path.exists(os.path.join(_HERE, *path.split(".")) + ".py")
+
+
+def limit(number: int | None) -> None:
+    """Hide the modules from `number` on, as if they were not built yet.  None shows them all.
+
+    If that changes what can be seen, the modules imported so far are forgotten, so that none keeps a hidden one alive.
+    """
+    global _limit
+    before = [module for module in MODULES if built(module)]
+    _limit = number
+    if before != [module for module in MODULES if built(module)]:
+        for name in [name for name in sys.modules if name.startswith(__name__ + ".")]:
+            del sys.modules[name]
+        for name in [*_names(MODULES_NAMES), *PARTS.split()]:
+            globals().pop(name, None)
+
+
+def lazy(package: str, shown: dict[str, str], parts: str = "") -> tuple[Callable[[str], object], Callable[[], list[str]]]:
+    """The `__getattr__` and `__dir__` of `package`, which shows names of other modules ({module: names}) and has `parts` below it."""
+    home = _names(shown)
+    below = parts.split()
+
+    def __getattr__(name: str) -> object:
+        if name == "__all__":                               # from tinytorch import *
+            return [n for n in home if built(home[n])]
+        if name in home:
+            value = getattr(importlib.import_module(home[name]), name)
+            if callable(value):                             # a variable may be assigned anew: look it up each time
+                vars(sys.modules[package])[name] = value
+            return value
+        if name in below:
+            return importlib.import_module(f"{package}.{name}")
+        raise AttributeError(f"module {package!r} has no attribute {name!r}", name=name, obj=sys.modules[package])
+
+    def __dir__() -> list[str]:
+        there = [p for p in below if f"{package}.{p}" not in MODULES or built(f"{package}.{p}")]
+        return sorted({*vars(sys.modules[package]), *there, *(n for n in home if built(home[n]))})
+
+    return __getattr__, __dir__
+
+
+def _names(shown: dict[str, str]) -> dict[str, str]:
+    """{name: the module that defines it}."""
+    return {name: module for module, names in shown.items() for name in names.split()}
+
+
+class _NotBuilt:
+    """Stands first among the finders: the import of a module that is not built yet says which one to build."""
+
+    @staticmethod
+    def find_spec(name: str, path: object = None, target: object = None) -> None:
+        if name in MODULES and not built(name):
+            number = f"{MODULES[name][0]:02d}"
+            raise ImportError(f"{name} is module {number}; build it with: tito module start {number}", name=name)
+
+
+MODULES_NAMES = {module: names for module, (_, names) in MODULES.items()}
+__getattr__, __dir__ = lazy(__name__, MODULES_NAMES, PARTS)
+
+sys.meta_path[:] = [_NotBuilt, *(finder for finder in sys.meta_path if getattr(finder, "__module__", "") != __name__)]
+'''
