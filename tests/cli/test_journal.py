@@ -1,0 +1,175 @@
+"""Several files are changed together or not at all, wherever a process dies and whichever write fails."""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tito import journal
+from tito.errors import ExitCode, TitoError
+from tito.journal import Change
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+OLD = {"package/ä.py": b"old\n", "gone.txt": b"to be removed\n", ".tito/state.json": b"{}\n"}
+NEW = {"package/ä.py": b"new\n", "package/deep/b.py": b"b\n", ".tito/state.json": b'{"a": 1}\n'}
+CHANGES = [*(Change(path, content) for path, content in NEW.items())]
+CHANGES.insert(2, Change("gone.txt", None))
+ENTRY = ".tito/history/01/now-test"
+STEPS = 40                  # more than there are
+
+KILLED = '''
+import os, shutil, sys
+from pathlib import Path
+from tito import journal
+from tito.journal import Change
+
+left = int(sys.argv[1])
+
+def dying(function):
+    def step(*args, **kwargs):
+        global left
+        if left == 0:
+            os._exit(9)
+        left -= 1
+        return function(*args, **kwargs)
+    return step
+
+Path.replace, Path.unlink, Path.mkdir = dying(Path.replace), dying(Path.unlink), dying(Path.mkdir)
+os.fsync, shutil.rmtree = dying(os.fsync), dying(shutil.rmtree)
+action = sys.argv[2]
+if action == "commit":
+    journal.commit(Path("."), eval(sys.argv[3]), sys.argv[4], {"action": "test"})
+else:
+    journal.recover(Path("."))
+'''
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    folder = tmp_path / "a ü"
+    for path, content in OLD.items():
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        (folder / path).write_bytes(content)
+    return folder
+
+
+def files(root: Path) -> dict[str, bytes]:
+    return {p.relative_to(root).as_posix(): p.read_bytes() for p in root.rglob("*") if p.is_file() and "history" not in p.parts}
+
+
+def run(root: Path, steps: int, action: str) -> int:
+    return subprocess.run([sys.executable, "-c", KILLED, str(steps), action, repr(CHANGES), ENTRY], cwd=root, check=False,
+                          env={**os.environ, "PYTHONPATH": str(REPOSITORY)}).returncode
+
+
+def settled(root: Path) -> bool:
+    """Whether everything happened (True) or nothing (False); no trace of the work is left either way."""
+    now = files(root)
+    assert now in (OLD, NEW)
+    assert (root / ENTRY).exists() == (now == NEW)
+    if now == NEW:
+        assert (root / ENTRY / "0-ä.py").read_bytes() == b"old\n"
+        assert (root / ENTRY / "2-gone.txt").read_bytes() == OLD["gone.txt"]
+    return now == NEW
+
+
+def test_a_commit_changes_everything(root: Path) -> None:
+    journal.commit(root, CHANGES, ENTRY, {"action": "test"})
+    assert settled(root)
+    assert not journal.interrupted(root)
+
+
+def test_killed_at_every_step(root: Path) -> None:
+    outcomes = []
+    for steps in range(STEPS):
+        shutil.rmtree(root)
+        for path, content in OLD.items():
+            (root / path).parent.mkdir(parents=True, exist_ok=True)
+            (root / path).write_bytes(content)
+        code = run(root, steps, "commit")
+        journal.recover(root)
+        outcomes.append(settled(root))
+        if code == 0:
+            break
+    else:
+        pytest.fail(f"there are more than {STEPS} steps")
+    assert outcomes == sorted(outcomes) and len(outcomes) > 15      # nothing, nothing, ..., then all: one moment at which it counts
+    assert False in outcomes and outcomes.count(True) > 3
+
+
+def test_killed_while_recovering(root: Path) -> None:
+    for steps in range(STEPS):
+        shutil.rmtree(root)
+        for path, content in OLD.items():
+            (root / path).parent.mkdir(parents=True, exist_ok=True)
+            (root / path).write_bytes(content)
+        journal._prepare(root, CHANGES, ENTRY, {})
+        (root / ".tito/preparing").replace(root / ".tito/pending")
+        code = run(root, steps, "recover")
+        journal.recover(root)
+        assert settled(root)
+        if code == 0:
+            return
+
+
+@pytest.mark.parametrize("where", ["fsync", "replace", "mkdir", "unlink", "rmtree"])
+def test_a_failing_write_changes_nothing(root: Path, monkeypatch: pytest.MonkeyPatch, where: str) -> None:
+    owner: Any = {"fsync": os, "rmtree": shutil}.get(where, Path)
+    real: Callable[..., Any] = getattr(owner, where)
+    for failing in range(STEPS):
+        calls = iter(range(10**6))
+
+        def full(*args: Any, failing: int = failing, calls: Any = calls, **kwargs: Any) -> Any:
+            if next(calls) == failing:
+                raise OSError(errno.ENOSPC, "No space left on device", "somewhere")
+            return real(*args, **kwargs)
+
+        monkeypatch.setattr(owner, where, full)
+        try:
+            journal.commit(root, CHANGES, ENTRY, {})
+        except OSError:
+            monkeypatch.setattr(owner, where, real)
+            journal.recover(root)
+            assert not settled(root)
+            continue
+        finally:
+            monkeypatch.setattr(owner, where, real)
+        journal.recover(root)
+        assert settled(root)
+        return
+    pytest.fail("it never came to an end")
+
+
+def test_edits_made_after_an_interruption_are_kept(root: Path) -> None:
+    journal._prepare(root, CHANGES, ENTRY, {})
+    (root / ".tito/preparing").replace(root / ".tito/pending")
+    (root / "package/ä.py").write_bytes(b"edited since\n")
+    journal.recover(root)
+    assert (root / ENTRY / "0-ä.py").read_bytes() == b"edited since\n"
+
+
+@pytest.mark.parametrize("content", ["", "{", '{"schema_version": 1}', '{"entry": "x", "files": [["../../escape", true, null]]}'])
+def test_an_unreadable_journal_stops_and_is_kept(root: Path, content: str) -> None:
+    journal._prepare(root, CHANGES, ENTRY, {})
+    (root / ".tito/preparing").replace(root / ".tito/pending")
+    (root / ".tito/pending/journal.json").write_text(content, encoding="utf-8")
+    with pytest.raises(TitoError, match="journal") as caught:
+        journal.recover(root)
+    assert caught.value.code == ExitCode.INTEGRITY and "--rebuild" in caught.value.fix
+    assert journal.set_aside(root, "then") == [".tito/aside/then-pending"]
+    assert not journal.interrupted(root)
+    assert (root / ".tito/aside/then-pending/kept/0-ä.py").read_bytes() == b"old\n"
+
+
+@pytest.mark.parametrize("path", ["/etc/passwd", "../x", "a/../../x", "C:/x", "a\\b"])
+def test_no_path_leaves_the_folder(path: str) -> None:
+    with pytest.raises(ValueError, match="leaves"):
+        journal.inside(path)

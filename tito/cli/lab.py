@@ -1,0 +1,75 @@
+"""JupyterLab, started so that its kernels import this course's own tinytorch and tito."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from tito import journal
+from tito.course import Course
+from tito.errors import ExitCode, TitoError
+
+PLUGIN = "@jupyterlab/docmanager-extension:plugin"
+VIEWER = "Jupytext Notebook"
+
+
+def run(course: Course, path: Path, options: Sequence[str], say: Callable[[str], None]) -> int:
+    """Open JupyterLab at a notebook (a path below the root) and wait until it is closed; its exit code."""
+    require()
+    if path.suffix == ".py" and not show_sources_as_notebooks():
+        say("this Python is not in a virtual environment: in JupyterLab, open the file by right-click, Open With, Notebook")
+    say(f"JupyterLab opens {path.as_posix()} in your browser; end it here with Ctrl-C")
+    process = subprocess.Popen([*command(course, path), *options], cwd=course.root, env=environment(course))
+    while True:
+        try:
+            return process.wait()
+        except KeyboardInterrupt:
+            continue                        # it reaches JupyterLab too, which asks before it ends
+
+
+def require() -> None:
+    """TitoError where JupyterLab is not installed."""
+    if importlib.util.find_spec("jupyterlab") is None:
+        raise TitoError("JupyterLab is not installed", why=f"{sys.executable} has no jupyterlab",
+                        fix='install it with: python -m pip install jupyterlab', code=ExitCode.ENVIRONMENT)
+
+
+def command(course: Course, path: Path) -> list[str]:
+    """The same interpreter's JupyterLab, with the course as its root."""
+    return [sys.executable, "-m", "jupyterlab", f"--ServerApp.root_dir={course.root}", str(course.root / path)]
+
+
+def environment(course: Course) -> dict[str, str]:
+    """This folder's packages come first in every kernel, and this interpreter's kernel before a user's own `python3`."""
+    paths = [str(course.root), *filter(None, [os.environ.get("PYTHONPATH")])]
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(paths), "JUPYTER_PREFER_ENV_PATH": "1"}
+
+
+def show_sources_as_notebooks() -> bool:
+    """Let this environment's JupyterLab open .py sources as notebooks; False outside a virtual environment, where nothing is touched."""
+    if sys.prefix == sys.base_prefix:
+        return False
+    path = Path(sys.prefix) / "share" / "jupyter" / "lab" / "settings" / "overrides.json"
+    settings = _read(path)
+    viewers = settings.setdefault(PLUGIN, {}).setdefault("defaultViewers", {})
+    if viewers.get("python") != VIEWER:
+        viewers["python"] = VIEWER
+        journal.write_atomically(path, (json.dumps(settings, indent=2) + "\n").encode("utf-8"))
+    return True
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        settings = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except ValueError as err:
+        raise TitoError("JupyterLab's settings cannot be read", why=f"{path}: {err}", fix="mend or delete that file",
+                        code=ExitCode.INTEGRITY) from None
+    return settings if isinstance(settings, dict) else {}

@@ -1,0 +1,172 @@
+"""What commands return: plain values that know their exit code and their JSON.  How they look is decided in tito.ui."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+from tito.errors import ExitCode
+
+
+class Result(Protocol):
+    """What every command returns."""
+
+    @property
+    def code(self) -> ExitCode: ...
+
+    def to_dict(self) -> dict[str, Any]: ...
+
+
+@dataclass(frozen=True)
+class ModuleLine:
+    """One module in a list."""
+
+    number: int
+    name: str
+    state: str                  # "done", "started", "next", "locked"; in the course repository "source"
+    points: float
+    max_points: float
+    changed: bool = False       # the notebook was edited after it was completed
+
+    def to_dict(self) -> dict[str, Any]:
+        return {"number": self.number, "name": self.name, "state": self.state, "points": number(self.points),
+                "max_points": number(self.max_points), "changed": self.changed}
+
+
+@dataclass(frozen=True)
+class Overview:
+    """Where am I, and the one next command."""
+
+    root: Path
+    edition: bool
+    modules: tuple[ModuleLine, ...]
+    next: str
+    detailed: bool = False      # `module status`: the modules one by one
+    rebuilt: bool = False
+    aside: tuple[str, ...] = ()
+    code: ExitCode = ExitCode.OK
+
+    @property
+    def done(self) -> int:
+        return sum(m.state == "done" for m in self.modules)
+
+    @property
+    def points(self) -> float:
+        return sum(m.points for m in self.modules)
+
+    @property
+    def max_points(self) -> float:
+        return sum(m.max_points for m in self.modules)
+
+    def to_dict(self) -> dict[str, Any]:
+        return {"root": str(self.root), "edition": self.edition, "done": self.done, "points": number(self.points),
+                "max_points": number(self.max_points), "modules": [m.to_dict() for m in self.modules], "next": self.next,
+                "rebuilt": self.rebuilt, "aside": list(self.aside)}
+
+
+@dataclass(frozen=True)
+class ModuleList:
+    """`module list`."""
+
+    modules: tuple[ModuleLine, ...]
+    code: ExitCode = ExitCode.OK
+
+    def to_dict(self) -> dict[str, Any]:
+        return {"modules": [m.to_dict() for m in self.modules]}
+
+
+@dataclass(frozen=True)
+class Opened:
+    """`module start` and `module open`: the notebook is there; JupyterLab comes after this was shown."""
+
+    label: str
+    path: Path
+    started: bool = False       # recorded as started just now
+    restored: bool = False      # the notebook was missing
+    lab: bool = True
+    next: str = ""
+    code: ExitCode = ExitCode.OK
+
+    def to_dict(self) -> dict[str, Any]:
+        return {"module": self.label, "notebook": self.path.as_posix(), "started": self.started, "restored": self.restored,
+                "opens": self.lab, "next": self.next}
+
+
+@dataclass(frozen=True)
+class Tested:
+    """`module test`: the verdict."""
+
+    label: str
+    verdict: Any                # tito.check.Verdict: typed there, imported late
+    notes: tuple[str, ...]
+    every_card: bool
+    next: str
+    code: ExitCode
+
+    def to_dict(self) -> dict[str, Any]:
+        return {**self.verdict.to_dict(), "notes": list(self.notes), "next": self.next}
+
+
+@dataclass(frozen=True)
+class Completed:
+    """`module complete`: the package has it, or it says why not."""
+
+    label: str
+    verdict: Any
+    notes: tuple[str, ...]
+    exported: str               # the package file; empty where nothing was exported
+    changed: tuple[str, ...]
+    problems: tuple[str, ...]
+    next: str
+    code: ExitCode
+
+    def to_dict(self) -> dict[str, Any]:
+        return {**self.verdict.to_dict(), "notes": list(self.notes), "exported": self.exported, "changed": list(self.changed),
+                "problems": list(self.problems), "next": self.next}
+
+
+@dataclass(frozen=True)
+class Restored:
+    """`module reset` and `module undo`: files brought back, and where their last versions are kept."""
+
+    label: str
+    what: str
+    restored: tuple[str, ...]
+    removed: tuple[str, ...] = ()
+    next: str = ""
+    code: ExitCode = ExitCode.OK
+
+    def to_dict(self) -> dict[str, Any]:
+        return {"module": self.label, "what": self.what, "restored": list(self.restored), "removed": list(self.removed), "next": self.next}
+
+
+@dataclass(frozen=True)
+class Kept:
+    """`module undo --list`: the kept versions, newest first."""
+
+    label: str
+    entries: tuple[tuple[str, str, tuple[str, ...]], ...]      # (name, action, paths)
+    code: ExitCode = ExitCode.OK
+
+    def to_dict(self) -> dict[str, Any]:
+        return {"module": self.label, "kept": [{"name": n, "action": a, "files": list(f)} for n, a, f in self.entries]}
+
+
+@dataclass(frozen=True)
+class Report:
+    """A course command: a sentence, lines of detail, perhaps a next command."""
+
+    what: str
+    lines: tuple[str, ...] = ()
+    data: dict[str, Any] = field(default_factory=dict)
+    next: str = ""
+    code: ExitCode = ExitCode.OK
+
+    def to_dict(self) -> dict[str, Any]:
+        return {"what": self.what, **self.data, "next": self.next}
+
+
+def number(value: float) -> float | int:
+    """8.0 as 8, in text and in JSON."""
+    return int(value) if float(value).is_integer() else value

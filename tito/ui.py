@@ -1,0 +1,263 @@
+"""How results look: on a terminal, in a pipe, as JSON.  The only place that prints what a command returns."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import textwrap
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import singledispatch
+from typing import Any, TextIO
+
+from tito.cli.results import Completed, Kept, ModuleLine, ModuleList, Opened, Overview, Report, Restored, Result, Tested, number
+from tito.errors import TitoError
+
+SCHEMA = 1
+Span = tuple[str, str]                      # text and style
+Line = list[Span]
+STYLES = {"passed": "green", "failed": "bold red", "error": "bold red", "timeout": "bold red", "skipped": "yellow", "infra": "bold magenta",
+          "unwritten": "yellow", "done": "green", "started": "cyan", "next": "bold", "locked": "dim", "source": ""}
+WORDS = {"unwritten": "to write"}
+
+
+@dataclass
+class Screen:
+    """The two streams and what they can show; tests put their own in its place."""
+
+    out: TextIO
+    err: TextIO
+    json: bool = False
+    _consoles: dict[int, Any] = field(default_factory=dict)
+
+    def show(self, result: Result, command: str) -> None:
+        """Print a result, once."""
+        if self.json:
+            self._print_json({"command": command, "exit_code": int(result.code), **result.to_dict()})
+        else:
+            self._print(self.out, render(result, self.width))
+
+    def fail(self, error: TitoError) -> None:
+        """Print an error: what happened, why, what to do."""
+        if self.json:
+            self._print_json({"exit_code": int(error.code), "error": {"what": error.what, "why": error.why, "fix": error.fix}})
+        lines = [[(word, "bold red" if word == "error:" else "dim"), (" " * (7 - len(word)) + text, "")]
+                 for word, text in (("error:", error.what), ("why:", error.why), ("fix:", error.fix)) if text]
+        self._print(self.err, lines)
+
+    def note(self, text: str) -> None:
+        self._print(self.err, [[(text, "")]])
+
+    @contextmanager
+    def busy(self, text: str) -> Iterator[None]:
+        """Say what takes a moment, on a terminal only; it vanishes when done."""
+        if not _colourful(self.err):
+            yield
+            return
+        with self._console(self.err).status(text):
+            yield
+
+    @contextmanager
+    def aside(self) -> Iterator[None]:
+        """Where the result will be JSON, what is printed meanwhile, also by other processes, goes to stderr."""
+        if not self.json:
+            yield
+            return
+        self.out.flush()
+        kept = os.dup(1)
+        os.dup2(2, 1)
+        try:
+            yield
+        finally:
+            self.out.flush()
+            os.dup2(kept, 1)
+            os.close(kept)
+
+    def confirm(self, question: str) -> bool | None:
+        """A yes or no on a terminal; None where nobody can be asked."""
+        import sys
+        if not (sys.stdin and sys.stdin.isatty() and self.err.isatty()):
+            return None
+        import typer
+        return bool(typer.confirm(question, err=True))
+
+    @property
+    def width(self) -> int:
+        return max(40, min(100, shutil.get_terminal_size((80, 24)).columns)) if self.out.isatty() else 80
+
+    def _print_json(self, value: dict[str, Any]) -> None:
+        self._write(self.out, json.dumps({"schema_version": SCHEMA, **value}, indent=1) + "\n")
+
+    def _print(self, stream: TextIO, lines: list[Line]) -> None:
+        if not _colourful(stream):
+            self._write(stream, "".join("".join(text for text, _ in line).rstrip() + "\n" for line in lines))
+            return
+        from rich.text import Text
+        console = self._console(stream)
+        for line in lines:
+            console.print(Text.assemble(*line), soft_wrap=True, highlight=False)
+
+    def _write(self, stream: TextIO, text: str) -> None:
+        try:
+            stream.write(text)
+            stream.flush()
+        except BrokenPipeError:                 # `tito module list | head -1`: nobody reads on, and that is fine
+            _silence(stream)
+
+    def _console(self, stream: TextIO) -> Any:
+        from rich.console import Console
+        return self._consoles.setdefault(id(stream), Console(file=stream, markup=False, emoji=False))
+
+
+def _silence(stream: TextIO) -> None:
+    """Let whatever is still written go nowhere, or Python complains of it at its end."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, stream.fileno())
+    os.close(nowhere)
+
+
+def _colourful(stream: TextIO) -> bool:
+    return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
+@singledispatch
+def render(result: Any, width: int) -> list[Line]:
+    """A result as lines of styled text, at most `width` columns wide where the words allow it."""
+    raise TypeError(f"nothing says how a {type(result).__name__} looks")
+
+
+@render.register
+def _(result: Overview, width: int) -> list[Line]:
+    kind = "student edition" if result.edition else "course repository"
+    lines = [[("TinyTorch", "bold"), (f", {kind} in {result.root}", "")]]
+    if result.edition:
+        lines.append(_plain(f"{result.done} of {len(result.modules)} modules complete, {_points(result.points, result.max_points)} points"))
+    else:
+        lines.append(_plain(f"{len(result.modules)} modules, {number(result.max_points)} points for code"))
+    if result.detailed:
+        lines += [_plain(""), *_module_lines(result.modules, width)]
+    if result.rebuilt:
+        lines += [_plain(""), _plain("progress was rebuilt from the notebooks and the package")]
+    lines += [_plain(f"kept aside: {name}") for name in result.aside]
+    return lines + _next(result.next)
+
+
+@render.register
+def _(result: ModuleList, width: int) -> list[Line]:
+    return _module_lines(result.modules, width)
+
+
+@render.register
+def _(result: Opened, width: int) -> list[Line]:
+    lines = []
+    if result.restored:
+        lines.append(_plain("the notebook was missing: the released one was put in its place"))
+    verb = "opening" if result.lab else "ready:"
+    lines.append([("module ", ""), (result.label, "bold"), (f", {verb} {result.path.as_posix()}", "")])
+    return lines + _next(result.next)
+
+
+@render.register
+def _(result: Tested, width: int) -> list[Line]:
+    return [*_rows(result.verdict.rows, width), *_notes(result.notes, width), *_cards(result.verdict, width, every=result.every_card),
+            *_troubles(result.verdict, width), *_total(result.label, result.verdict), *_next(result.next)]
+
+
+@render.register
+def _(result: Completed, width: int) -> list[Line]:
+    if result.exported:
+        points = _points(result.verdict.points, result.verdict.max_points)
+        lines = [[("complete", "green"), (f"  {result.label}  {points} points", "")]]
+        lines += [_plain(f"          {name}") for name in result.changed or (f"{result.exported} (as it was)",)]
+        return [*_notes(result.notes, width), *lines, *_next(result.next)]
+    head = _rows(result.verdict.rows, width) if not result.problems else []
+    problems = [[("error  " if i == 0 else "       ", STYLES["error"]), (line, "")]
+                for text in result.problems for i, line in enumerate(textwrap.wrap(text, width - 7))]
+    cards = _cards(result.verdict, width, every=False) + _troubles(result.verdict, width) if not result.problems else []
+    last = [_plain(""), _plain(f"{result.label} is not complete; nothing was changed")]
+    return [*head, *_notes(result.notes, width), *cards, *problems, *last, *_next(result.next)]
+
+
+@render.register
+def _(result: Restored, width: int) -> list[Line]:
+    lines = [[("module ", ""), (result.label, "bold"), (f": {result.what}", "")]]
+    lines += [_plain(f"  brought back  {path}") for path in result.restored]
+    lines += [_plain(f"  removed       {path}") for path in result.removed]
+    return lines + _next(result.next)
+
+
+@render.register
+def _(result: Kept, width: int) -> list[Line]:
+    if not result.entries:
+        return [_plain(f"nothing is kept of {result.label} yet")]
+    return [_plain(f"{name}  {', '.join(paths) or 'progress only'}") for name, _, paths in result.entries]
+
+
+@render.register
+def _(result: Report, width: int) -> list[Line]:
+    return [*([_plain(result.what)] if result.what else []), *map(_plain, result.lines), *_next(result.next)]
+
+
+def _module_lines(modules: tuple[ModuleLine, ...], width: int) -> list[Line]:
+    longest = max((len(m.name) for m in modules), default=0)
+    return [[(f"{m.number:02d} ", ""), (f"{m.name:<{longest}}  ", ""), (f"{m.state:<7}", STYLES[m.state]),
+             (f"  {_points(m.points, m.max_points):>9} points" + ("  edited since" if m.changed else ""), "")] for m in modules]
+
+
+def _rows(rows: Any, width: int) -> list[Line]:
+    lines: list[Line] = []
+    for row in rows:
+        word = "unwritten" if row.unwritten else row.state
+        points = f"{number(row.points)}/{number(row.max_points)}"
+        sentence = textwrap.shorten(row.sentence or row.grade_id, width - 18, placeholder=" ...")
+        lines.append([(f"{WORDS.get(word, word):<8}", STYLES.get(word, "")), (f"  {points:>6}  {sentence}", "")])
+    return lines
+
+
+def _cards(verdict: Any, width: int, *, every: bool) -> list[Line]:
+    """The first card in full and one line for each of the others; all of them in full where `every`."""
+    wrong = [row for row in verdict.rows if row.state not in ("passed", "skipped")]
+    skipped = sum(row.state == "skipped" for row in verdict.rows)
+    full, brief = (wrong, []) if every else (wrong[:1], wrong[1:])
+    lines = [line for row in full for line in ([_plain("")] + [_plain(text) for text in row.card(width=min(width, 80))])]
+    if brief or skipped:
+        lines.append(_plain(""))
+    for row in brief:
+        text = row.hint or row.check or row.sentence
+        lines.append(_plain(textwrap.shorten(f"also {row.grade_id}: {text}", width, placeholder=" ...")))
+    if skipped:
+        lines.append(_plain(f"{skipped} skipped: what {'they use' if skipped > 1 else 'it uses'} comes first"))
+    return lines
+
+
+def _troubles(verdict: Any, width: int) -> list[Line]:
+    lines: list[Line] = []
+    for trouble in verdict.troubles:
+        where = f"cell {trouble.cell}" + (f" ({trouble.heading})" if trouble.heading else "")
+        where += f", line {trouble.line}" if trouble.line else ""
+        text = textwrap.wrap(f"{where} raised {trouble.error}", width, subsequent_indent="  ", max_lines=3, placeholder=" ...")
+        lines += [_plain(line) for line in text]
+    return [_plain(""), *lines] if lines else []
+
+
+def _total(label: str, verdict: Any) -> list[Line]:
+    manual = f", and {number(verdict.manual_points)} for written answers" if verdict.manual_points else ""
+    return [_plain(""), [(label, "bold"), (f"  {_points(verdict.points, verdict.max_points)} points{manual}", "")]]
+
+
+def _notes(notes: tuple[str, ...], width: int) -> list[Line]:
+    return [_plain(line) for note in notes for line in textwrap.wrap(f"note: {note}", width, subsequent_indent="      ")]
+
+
+def _next(command: str) -> list[Line]:
+    return [[("next: ", ""), (command, "bold")]] if command else []
+
+
+def _points(earned: float, most: float) -> str:
+    return f"{number(earned)} of {number(most)}"
+
+
+def _plain(text: str) -> Line:
+    return [(text, "")]
