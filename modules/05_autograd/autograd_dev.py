@@ -1,0 +1,1365 @@
+# %% [markdown]
+"""
+# 05 Autograd
+
+> Slopes of any computation: what was done is written down, and read backwards.
+
+A loss says how wrong a network is. To make it less wrong you need its slope with respect to every single weight. This notebook
+computes all of them at once, for any expression made of the operations of modules 01 to 04, in a few times what the expression itself costs.
+"""
+
+# %% nbgrader={"grade": false, "grade_id": "start", "locked": true, "schema_version": 3, "solution": false, "task": false}
+import tito.notebook
+from tito.check import expect
+
+tito.notebook.use(5)
+
+# %%
+#| default_exp core.autograd
+
+# %% nbgrader={"grade": false, "grade_id": "imports", "locked": true, "schema_version": 3, "solution": false, "task": false}
+#| export
+import inspect
+import itertools
+import math
+import time
+import tracemalloc
+import weakref
+from contextlib import contextmanager
+from contextvars import ContextVar
+from operator import attrgetter, itemgetter
+from types import SimpleNamespace
+
+import numpy as np
+from numpy import ndarray
+
+import tinytorch.core.tensor as door
+from tinytorch.core.activations import gelu, gelu_slope, leaky_relu, log_softmax, relu, sigmoid, silu, softmax, tanh
+from tinytorch.core.layers import dropout, linear
+from tinytorch.core.losses import cross_entropy
+from tinytorch.core.tensor import (Tensor, absolute, add, amax, amin, as_array, clip, concatenate, default_generator, divide, exp, expand,
+                                   float32, float64, getitem, log, matmul, maximum, mean, minimum, multiply, negative, op, permute, power, reduce_sum,
+                                   reshape, sqrt, subtract, through, transpose, where)
+
+# %% [markdown]
+"""
+## 1 · A slope by small steps
+
+How much does $f$ change when one number changes a little? Go a small step to both sides:
+
+$$\frac{\partial f}{\partial x_i} \approx \frac{f(x + \varepsilon e_i) - f(x - \varepsilon e_i)}{2 \varepsilon}$$
+
+**Your turn.** `f` takes an array and returns one number. Change one entry at a time, and put it back.
+"""
+
+# %% nbgrader={"grade": false, "grade_id": "numerical-gradient", "locked": false, "schema_version": 3, "solution": true, "task": false}
+#| export
+def numerical_gradient(f, x, eps=1e-6):
+    """The slopes of f(x) by central differences, an array of x's shape.  `x` is a float64 array, and unchanged afterwards.
+
+    >>> numerical_gradient(lambda x: (x ** 2).sum(), np.array([1.0, 3.0])).round(4)
+    array([2., 6.])
+    """
+    slopes = np.zeros_like(x)
+    ### BEGIN SOLUTION
+    for i in np.ndindex(x.shape):
+        before = x[i]
+        x[i] = before + eps
+        above = float(f(x))
+        x[i] = before - eps
+        below = float(f(x))
+        x[i] = before
+        slopes[i] = (above - below) / (2 * eps)
+    ### END SOLUTION
+    return slopes
+
+# %% nbgrader={"grade": true, "grade_id": "test-numerical-gradient", "locked": true, "points": 8, "schema_version": 3, "solution": false, "task": false}
+def test_unit_numerical_gradient():
+    """Central differences give the slope of any function, one entry at a time."""
+    x = np.array([[1.0, -2.0], [0.5, 3.0]])
+    expect.close(lambda: numerical_gradient(lambda x: (x ** 3).sum(), x), 3 * x ** 2, "the slope of x³ is 3x²", tol=1e-4, mistaken={
+        "divide by the whole distance, 2·eps": lambda got: np.allclose(got, 6 * x ** 2, atol=1e-3),
+        "the step was never divided away": lambda got: np.abs(got).max() < 1e-3})
+    expect.close(x, [[1.0, -2.0], [0.5, 3.0]], "x is put back as it was", hint="keep the old entry and write it back after both steps")
+    expect.close(lambda: numerical_gradient(lambda x: np.abs(x).sum(), np.array([0.0])), [0.0], "both sides count alike", mistaken={
+        "that is a step to one side only: use x + eps and x - eps": [1.0]})
+    expect.close(lambda: numerical_gradient(lambda x: x[0] * x[1], np.array([2.0, 5.0])), [5.0, 2.0], "each entry has its own slope", tol=1e-4)
+
+test_unit_numerical_gradient()
+
+# %% [markdown]
+"""
+It needs no calculus, and it is useless for training: two runs of the whole network *for every weight*. A small classifier has 10,000
+weights, so one step would take 20,000 runs. It is also imprecise: try other steps below. Too large, and the curve bends; too small,
+and the digits cancel. Keep it as the yardstick.
+"""
+
+# %% tags=["analysis"]
+import matplotlib.pyplot as plt
+
+steps = 10.0 ** np.arange(-12, 0)
+error = [abs(numerical_gradient(lambda x: np.exp(x).sum(), np.array([1.0]), eps)[0] - math.e) for eps in steps]
+plt.figure(figsize=(5, 3))
+plt.loglog(steps, error, "o-")
+plt.xlabel("eps"); plt.ylabel("error of the slope of exp at 1"); plt.show()
+
+# %% [markdown]
+"""
+## 2 · The chain rule, and how not to use it
+
+A computation is a graph. Each operation knows how its own output changes with its inputs; slopes along a path multiply, and where
+several paths meet, they add up. For `y = (a * b) + a` at a = 2, b = 3:
+
+```
+        forward ────────────►                     ◄──────────── backward
+  a = 2 ──┬────► [ × ] ─ 6 ─► [ + ] ─► y = 8        a: 1·3 + 1·1 = 4  ◄─┬── [ × ] ◄─ 1 ── [ + ] ◄── 1
+          │        ▲            ▲                                       │     │              │
+  b = 3 ──┼────────┘            │                   b: 1·2 = 2 ◄────────┼─────┘              │
+          └─────────────────────┘                                       └──────── 1 ◄────────┘
+```
+
+The obvious program asks each value to pass its slope on to what it was made of, recursively:
+"""
+
+# %%
+class Naive:
+    """A number that remembers its parents, with the slope towards each."""
+    visits = 0
+
+    def __init__(self, data, parents=()):
+        self.data, self.parents, self.grad = data, parents, 0.0
+
+    def __add__(self, other):
+        return Naive(self.data + other.data, [(self, 1.0), (other, 1.0)])
+
+    def backward(self, g=1.0):
+        Naive.visits += 1
+        self.grad += g
+        for parent, slope in self.parents:
+            parent.backward(g * slope)
+
+# %%
+for doublings in (4, 8, 16):
+    x = y = Naive(1.0)
+    for _ in range(doublings):
+        y = y + y
+    Naive.visits = 0
+    y.backward()
+    print(f"{doublings:2} times y = y + y: slope {x.grad:.0f}, {Naive.visits:,} visits")
+try:
+    x = y = Naive(1.0)
+    for _ in range(2000):
+        y = y + x
+    y.backward()
+except RecursionError as error:
+    print("2,000 additions:", error)
+
+# %% [markdown]
+"""
+Two failures. It walks every *path*, and paths double with every `y + y`: sixty of them take longer than the universe is old. And it
+nests a call in a call, so a long computation breaks Python's stack.
+
+Both go away with one rule: **visit each operation once, after everything that used it**. Then its slope is complete when it is passed on.
+The order is easy to come by: an operation is always younger than its inputs, so number them as they are made, and go from the newest to
+the oldest.
+
+## 3 · Writing it down
+
+A `Node` says how one value came about. It knows the operation, where the inputs came from, and the little that its gradient will need.
+It does *not* know the value it made: then nothing points in a circle, and memory is free as soon as the last user lets go.
+
+```
+   y ──► Node add ──┬──► Node multiply ──┬──► a   (a leaf: a Tensor that you made)
+                    │    saved: a, b     └──► b   (a leaf)
+                    └──► a
+```
+"""
+
+# %%
+#| export
+class Node:
+    """How a value came about.  `inputs`: per input its Node, or the leaf Tensor, or None.  Never its own output."""
+    __slots__ = ("op", "rule", "inputs", "shape", "saved", "named", "order", "hooks")
+
+
+recording = ContextVar("recording", default=True)       # per thread and task; a dict while a checkpoint looks for leaves
+tick, age = itertools.count().__next__, attrgetter("order")      # numbers, upwards; and the one a node got
+
+# %% [markdown]
+"""
+The calculus itself is a table: one small function an operation, registered with `@gradient(operation)`.
+
+```python
+@gradient(multiply)
+def _(g, need, a, b):
+    return g * b if need[0] else None, g * a if need[1] else None
+```
+
+`g` is the slope of the loss with respect to the *output*; the rule returns the slope for each *input*. It **asks by name** for what it
+wants: `need` (which inputs anybody wants a gradient for), the inputs and `out`, then settings, extras, and `shape` (of the first input).
+What it does not ask for is not kept: a rule for `add` asks for nothing, and the arrays that were added can go.
+
+`Rule` reads those names once, when the rule is registered.
+"""
+
+# %%
+#| export
+class Rule:
+    """A gradient rule and what it asks for: `rule(g, [need], inputs and out, then settings, extras, shape)`."""
+    __slots__ = ("run", "needs", "asks", "pick", "named", "fill")
+
+    def __init__(self, op, run):
+        places, settings = list(op.places), inspect.signature(op).parameters
+        asks = list(inspect.signature(run).parameters)[1:]
+        self.run, self.needs = run, asks[:1] == ["need"]
+        asks = asks[self.needs:]
+        at = self.asks = [-1 if n == "out" else places.index(n) for n in asks if n == "out" or n in places]
+        rest = asks[len(at):]
+        if "out" in rest or set(rest) & set(places):
+            raise TypeError(f"the rule of '{op.__name__}' asks in this order: g, need, inputs and out, the rest; not {asks}")
+        self.pick = itemgetter(*at) if len(at) > 1 else lambda values: [values[k] for k in at]
+        self.named = {n: settings[n].default if n in settings else None for n in rest}
+        self.fill = list(op.places.values())
+
+
+def gradient(op):
+    """Register the gradient rule of an operation: a function that returns one gradient per input."""
+    def register(run):
+        op.rule = Rule(op, run)
+        return run
+    return register
+
+# %% [markdown]
+"""
+And this sits down in the empty chair that the door has had since module 01. No operation is touched.
+"""
+
+# %%
+#| export
+NOTHING = {}
+
+
+def record(op, args, arrays, params, extra, data):
+    """A Node for what `op` just computed, or None where no gradient can be wanted."""
+    mode, rule = recording.get(), op.rule
+    if mode is not True:
+        if mode is not False:                                    # a checkpoint asks which leaves take part
+            mode.update((x, None) for x in args if isinstance(x, Tensor) and x.requires_grad and x.node is None)
+        return None
+    if rule is None and data.dtype.kind != "f":                  # comparisons and positions have no gradient
+        return None
+    node = Node()
+    node.op, node.rule, node.shape = op, rule, data.shape
+    node.order, node.hooks, node.inputs = tick(), None, (inputs := [])
+    node.saved, node.named, need = (), NOTHING, []
+    for x in args:
+        wants = isinstance(x, Tensor) and x.requires_grad
+        inputs.append((x.node or x) if wants else None)
+        need.append(wants)
+    if rule is not None:
+        if rule.asks:
+            if len(arrays) < len(rule.fill):
+                arrays += rule.fill[len(arrays):]                # linear(x, w): b is its default, None
+            arrays.append(data)                                  # so that -1 is `out`
+            node.saved = rule.pick(arrays)
+        if rule.needs:
+            node.saved = (need, *node.saved)
+        if rule.named:
+            known = {**rule.named, **params, **(extra or NOTHING), "shape": arrays[0].shape}
+            node.named = {n: known[n] for n in rule.named}
+    return node
+
+
+door.record = record
+
+# %%
+a, b = Tensor([2.0], requires_grad=True), Tensor([3.0], requires_grad=True)
+y = a * b + a
+print(y.node.op.__name__, "made from", y.node.inputs[0].op.__name__, "and from", y.node.inputs[1])
+
+# %% [markdown]
+"""
+## 4 · The table
+
+**Your turn.** The rules of arithmetic. `add` shows the form; each of the others is a line. Return one gradient per input, and None where
+`need` says that nobody wants it. Never write into `g` or into what you asked for: others are looking at the same memory.
+
+$$\frac{\partial (a-b)}{\partial b} = -1 \qquad \frac{\partial (ab)}{\partial a} = b \qquad \frac{\partial (a/b)}{\partial a} = \frac1b
+\qquad \frac{\partial (a/b)}{\partial b} = -\frac{a}{b^2} = -\frac{\mathrm{out}}{b}$$
+"""
+
+# %% nbgrader={"grade": false, "grade_id": "rules-arithmetic", "locked": false, "schema_version": 3, "solution": true, "task": false}
+#| export
+@gradient(add)
+def _(g):
+    return g, g
+
+
+@gradient(negative)
+def _(g):
+    """out = -a: the gradient for a."""
+    ### BEGIN SOLUTION
+    return -g
+    ### END SOLUTION
+
+
+@gradient(subtract)
+def _(g, need):
+    """out = a - b: the gradients for a and b."""
+    ### BEGIN SOLUTION
+    return g, -g if need[1] else None
+    ### END SOLUTION
+
+
+@gradient(multiply)
+def _(g, need, a, b):
+    """out = a * b: the gradients for a and b."""
+    ### BEGIN SOLUTION
+    return g * b if need[0] else None, g * a if need[1] else None
+    ### END SOLUTION
+
+
+@gradient(divide)
+def _(g, need, b, out):
+    """out = a / b: the gradients for a and b."""
+    ### BEGIN SOLUTION
+    return g / b if need[0] else None, -g * out / b if need[1] else None
+    ### END SOLUTION
+
+# %% nbgrader={"grade": true, "grade_id": "test-rules-arithmetic", "locked": true, "points": 10, "schema_version": 3, "solution": false, "task": false}
+def test_unit_rules_arithmetic():
+    """Each operation of arithmetic knows the slope towards each of its inputs."""
+    g, a, b = np.array([1.0, 10.0]), np.array([2.0, 3.0]), np.array([4.0, 5.0])
+    expect.close(lambda: multiply.rule.run(g, [True, True], a, b), [[4.0, 50.0], [2.0, 30.0]], "a product: each side's slope is the other side", mistaken={
+        "the slope for a is b, and the slope for b is a": [[2.0, 30.0], [4.0, 50.0]],
+        "multiply by g: the chain rule": [[4.0, 5.0], [2.0, 3.0]]})
+    expect.close(lambda: subtract.rule.run(g, [True, True]), [[1.0, 10.0], [-1.0, -10.0]], "a difference: b counts negatively", mistaken={
+        "b is taken away, so its sign is minus": [[1.0, 10.0], [1.0, 10.0]]})
+    expect.close(lambda: negative.rule.run(g), [-1.0, -10.0], "the negative")
+    expect.close(lambda: divide.rule.run(g, [True, True], b, a / b), [g / b, -g * a / b ** 2], "a quotient", mistaken={
+        "the slope for b is negative: a larger divisor makes less": lambda got: np.allclose(got[1], g * a / b ** 2),
+        "-out / b, and out is a / b already": lambda got: np.allclose(got[1], -g * a / b)})
+    expect.same(lambda: [x is None for x in multiply.rule.run(g, [False, True], a, b)], [True, False], "nobody wants a's: None", hint="look at need[0] and need[1]")
+    expect.close(g, [1.0, 10.0], "g is as it was", hint="never write into g: make a new array")
+
+test_unit_rules_arithmetic()
+
+# %% [markdown]
+"""
+### The product of matrices
+
+For `out = a @ b` with `a` (n, k) and `b` (k, m), the gradient for `a` must have the shape of `a`. There is only one way to put `g`
+(n, m) together with `b` that gives (n, k), and it is the right one:
+
+$$\frac{\partial L}{\partial a} = g\,b^\top \quad (n,m)(m,k) \qquad\qquad \frac{\partial L}{\partial b} = a^\top g \quad (k,n)(n,m)$$
+
+**Your turn.** In here `a` and `b` are matrices or batches of them (the rule below turns vectors into matrices first). `x.mT` swaps the
+last two axes and leaves a batch in its place.
+"""
+
+# %%
+#| export
+Tensor.mT = Tensor.T                # NumPy's name for "swap the last two axes": rules work on arrays and on Tensors
+
+# %% nbgrader={"grade": false, "grade_id": "matmul-gradients", "locked": false, "schema_version": 3, "solution": true, "task": false}
+#| export
+def matmul_gradients(g, need, a, b):
+    """For out = a @ b: the gradients for a (…, n, k) and b (…, k, m) from g (…, n, m); None where `need` is False."""
+    ### BEGIN SOLUTION
+    return g @ b.mT if need[0] else None, a.mT @ g if need[1] else None
+    ### END SOLUTION
+
+# %%
+#| export
+@gradient(matmul)
+def _(g, need, a, b):
+    row, column = a.ndim == 1, b.ndim == 1                       # vectors are matrices of one row or one column
+    batch = g.shape[:g.ndim - (not row) - (not column)]
+    a2, b2 = a.reshape(1, -1) if row else a, b.reshape(-1, 1) if column else b
+    da, db = matmul_gradients(g.reshape((*batch, a2.shape[-2], b2.shape[-1])), need, a2, b2)
+    return da, db.reshape(db.shape[:-1]) if column and db is not None else db
+
+# %% nbgrader={"grade": true, "grade_id": "test-matmul-gradients", "locked": true, "points": 8, "schema_version": 3, "solution": false, "task": false}
+def test_unit_matmul_gradients():
+    """The gradients of a matrix product are matrix products."""
+    rng = np.random.default_rng(0)
+    a, b, g = rng.normal(size=(2, 3)), rng.normal(size=(3, 4)), rng.normal(size=(2, 4))
+    expect.close(lambda: matmul_gradients(g, [True, True], a, b)[0], numerical_gradient(lambda a: ((a @ b) * g).sum(), a), "for a, as small steps say", tol=1e-4, raises={
+        ValueError: "the shapes must work out: (n, m) @ (m, k) gives (n, k)"})
+    expect.close(lambda: matmul_gradients(g, [True, True], a, b)[1], numerical_gradient(lambda b: ((a @ b) * g).sum(), b), "for b", tol=1e-4)
+    batch = rng.normal(size=(5, 2, 3))
+    expect.same(lambda: matmul_gradients(np.ones((5, 2, 4)), [True, True], batch, b)[1].shape, (5, 3, 4), "a batch keeps its place", hint="mT, not T: T would turn the batch round too")
+    expect.same(lambda: matmul_gradients(g, [True, False], a, b)[1], None, "nobody wants b's")
+    expect.same([x.shape for x in matmul.rule.run(np.ones(2), [True, True], a, b[:, 0])], [(2, 3), (3,)], "a vector is a matrix of one column")
+
+test_unit_matmul_gradients()
+
+# %% [markdown]
+"""
+## 5 · Undoing the stretch
+
+Broadcasting used one number several times. What is used several times gets the **sum** of its slopes:
+
+```
+ forward    b (3,)  ──stretch──►  (2, 3)        each b[j] is used in 2 rows
+ backward   db (3,) ◄───sum─────  g (2, 3)      db[j] = g[0, j] + g[1, j]
+```
+
+**Your turn.** Sum `g` back to `shape`: over the axes that are missing on the left, and over those where `shape` has 1 and `g` has more.
+Raise a ValueError where `g` could not have come from `shape` at all. Use `g.sum(axis=…, keepdims=True)` and `g.reshape(shape)`, which
+arrays and Tensors both have.
+"""
+
+# %% nbgrader={"grade": false, "grade_id": "unbroadcast", "locked": false, "schema_version": 3, "solution": true, "task": false}
+#| export
+def unbroadcast(g, shape):
+    """Sum `g` down to `shape`, from which it was broadcast.  ValueError where it was not.
+
+    >>> unbroadcast(np.ones((2, 3)), (3,))
+    array([2., 2., 2.])
+    """
+    ### BEGIN SOLUTION
+    extra = g.ndim - len(shape)
+    if extra < 0 or any(n != m and n != 1 for n, m in zip(shape, g.shape[extra:])):
+        raise ValueError(f"{shape} does not broadcast to {g.shape}")
+    stretched = [extra + i for i, n in enumerate(shape) if n == 1 and g.shape[extra + i] != 1]
+    return g.sum(axis=(*range(extra), *stretched), keepdims=True).reshape(shape)
+    ### END SOLUTION
+
+# %% nbgrader={"grade": true, "grade_id": "test-unbroadcast", "locked": true, "points": 10, "schema_version": 3, "solution": false, "task": false}
+def test_unit_unbroadcast():
+    """A gradient is summed back to the shape that was stretched."""
+    g = np.arange(24.0).reshape(2, 3, 4)
+    expect.close(lambda: unbroadcast(g, (4,)), g.sum((0, 1)), "axes that were missing are summed", mistaken={
+        "sum, do not average": g.mean((0, 1)), "sum, do not take the first": g[0, 0]})
+    expect.close(lambda: unbroadcast(g, (2, 1, 4)), g.sum(1, keepdims=True), "a size of 1 that was stretched is summed, and stays", raises={
+        ValueError: "keepdims=True keeps the axis of size 1"})
+    expect.close(lambda: unbroadcast(g, (3, 1)), g.sum((0, 2)).reshape(3, 1), "both at once")
+    expect.close(lambda: unbroadcast(g, ()), g.sum(), "down to a single number")
+    expect.close(lambda: unbroadcast(g, (2, 3, 4)), g, "nothing to do", raises={TypeError: "an empty tuple of axes sums nothing; that is fine"})
+    expect.same(lambda: unbroadcast(np.ones((0, 3)), (1, 3)).tolist(), [[0.0, 0.0, 0.0]], "a size of 1 that was stretched to 0 gets zeros")
+    expect.raises(ValueError, lambda: unbroadcast(g, (5,)), "a shape that it cannot have come from", hint="compare the sizes from the right")
+    expect.raises(ValueError, lambda: unbroadcast(np.ones(3), (2, 3)), "nor one that is larger")
+
+test_unit_unbroadcast()
+
+# %% [markdown]
+"""
+## 6 · Newest first
+
+**Your turn**, in two steps. First the order: every Node that can be reached from `roots`, each once, newest first. `node.order` counts
+upwards as nodes are made, and `sorted(nodes, key=age, reverse=True)` sorts by it. Use a list as a stack instead of a recursive function. An input is a Node, or a leaf Tensor, or None: follow
+only Nodes.
+"""
+
+# %% nbgrader={"grade": false, "grade_id": "newest-first", "locked": false, "schema_version": 3, "solution": true, "task": false}
+#| export
+def newest_first(roots):
+    """Every Node reachable from the Nodes `roots` through `inputs`, each once, by falling `order`."""
+    ### BEGIN SOLUTION
+    seen, stack = set(roots), list(roots)
+    while stack:
+        for i in stack.pop().inputs:
+            if type(i) is Node and i not in seen:
+                seen.add(i)
+                stack.append(i)
+    return sorted(seen, key=age, reverse=True)
+    ### END SOLUTION
+
+# %% nbgrader={"grade": true, "grade_id": "test-newest-first", "locked": true, "points": 8, "schema_version": 3, "solution": false, "task": false}
+def test_unit_newest_first():
+    """The operations behind a value come newest first, each of them once."""
+    x = Tensor([1.0], requires_grad=True)
+    h = x * 2.0
+    y = h * h + h
+    expect.same(lambda: [n.op.__name__ for n in newest_first([y.node])], ["add", "multiply", "multiply"], "newest first, each once", mistaken={
+        "h is used three times, but made once: remember what you have seen": lambda got: len(got) > 3,
+        "that is the oldest first": ["multiply", "multiply", "add"]}, raises={
+        AttributeError: "a leaf Tensor has no `inputs`: follow only what is a Node"})
+    for _ in range(60):
+        y = y + y
+    expect.same(lambda: len(newest_first([y.node])), 63, "sixty doublings are sixty operations")
+    for _ in range(20_000):
+        y = y + x
+    expect.same(lambda: len(newest_first([y.node])), 20_063, "a chain of 20,000", raises={RecursionError: "use a list as a stack, not recursion"})
+
+test_unit_newest_first()
+
+# %% [markdown]
+"""
+Second, the walk. Keep a dict `grads` of gradients that are still under way, by Node. For each node, newest first: take its `g` out, ask
+its rule (`call_rule` does that, and gives a tuple with one gradient per input), bring each gradient to its input's shape, and **add** it
+to what that input has already. What is left at the end belongs to the leaves.
+
+**Your turn.** Skip inputs that are None, and gradients that are None.
+"""
+
+# %%
+#| export
+def call_rule(node, g, create_graph=False):
+    """One gradient (or None) per input of `node`, from `g`, the gradient of its output."""
+    rule, saved = node.rule, node.saved
+    if saved is None:
+        raise RuntimeError(f"the graph of '{node.op.__name__}' was freed by an earlier backward; say retain_graph=True there")
+    if rule is None:
+        raise NotImplementedError(f"'{node.op.__name__}' has no gradient rule; write one with @gradient({node.op.__name__})")
+    if create_graph:
+        saved = as_tensors(node)
+    got = rule.run(g, *saved, **node.named) if not door.around else through(node.op, rule.run, [g, *saved], node.named)
+    got = got if type(got) is tuple else (got,)
+    if len(got) < len(node.inputs) and any(i is not None for i in node.inputs[len(got):]):
+        raise RuntimeError(f"the rule of '{node.op.__name__}' has no gradient for its input number {len(got) + 1}, and one is wanted")
+    return got
+
+# %% nbgrader={"grade": false, "grade_id": "simple-pull", "locked": false, "schema_version": 3, "solution": true, "task": false}
+def simple_pull(node, g):
+    """Carry `g`, the gradient of what `node` made, down the graph; returns {leaf Tensor: its gradient (an array)}."""
+    grads = {node: g}
+    for node in newest_first([node]):
+        ### BEGIN SOLUTION
+        for i, gi in zip(node.inputs, call_rule(node, grads.pop(node))):
+            if i is not None and gi is not None:
+                gi = unbroadcast(gi, i.shape)
+                grads[i] = grads[i] + gi if i in grads else gi
+        ### END SOLUTION
+    return grads
+
+# %% nbgrader={"grade": true, "grade_id": "test-simple-pull", "locked": true, "points": 12, "schema_version": 3, "solution": false, "task": false}
+def test_unit_simple_pull():
+    """Gradients are carried to the leaves, and add up where paths meet."""
+    a, b = Tensor([2.0, 1.0], requires_grad=True), Tensor([3.0], requires_grad=True)
+    y = a * b + a                                                        # (2,)
+    one = np.ones(2, float32)
+    expect.close(lambda: simple_pull(y.node, one)[a], [4.0, 4.0], "a is used twice: its slopes add up", mistaken={
+        "the second gradient replaced the first: add them": lambda got: np.allclose(got, 1) or np.allclose(got, 3)})
+    expect.close(lambda: simple_pull(y.node, one)[b], [3.0], "b was stretched: its slopes are summed", mistaken={
+        "unbroadcast to the input's shape": lambda got: got.shape == (2,)}, raises={KeyError: "keep a gradient for every input that is not None"})
+    c = Tensor([5.0, 5.0])
+    expect.same(lambda: list(simple_pull((a * c).node, one)), [a], "c wants no gradient", raises={
+        AttributeError: "skip inputs that are None"}, hint="what is left in the dict are the leaves that want a gradient")
+    y = b
+    for _ in range(60):
+        y = y + y
+    expect.close(lambda: simple_pull(y.node, np.ones(1, float32))[b], [2.0 ** 60], "sixty doublings, at once")
+    x = Tensor([2.0], requires_grad=True)
+    h = x * x
+    expect.close(lambda: simple_pull((h * h * x).node, np.ones(1, float32))[x], [80.0], "the slope of x⁵ at 2 is 5 · 16")
+
+test_unit_simple_pull()
+
+# %% [markdown]
+"""
+## 7 · The engine
+
+`simple_pull` is the whole idea. The engine below is the same loop with what daily use needs; it is given, so read it beside yours:
+
+* **Owned memory.** `add` returns `g` twice, so two leaves would share one buffer, and clipping one in place would change the other. A leaf's
+  gradient is copied where it might be anybody else's. Sums are made in a new array the first time, in place after that.
+* **Freeing.** A node lets go of what it saved as soon as it has been used, unless `retain_graph=True`.
+* **Hooks** see a gradient once it is complete.
+* **Second derivatives.** With `create_graph=True` the rules run on Tensors, and so are recorded themselves.
+* **Errors** name the operation.
+
+One thing it cannot see: if you change `x.data` between forward and backward, the rules compute with the changed numbers.
+"""
+
+# %%
+#| export
+def pull(grads, wanted=(), retain_graph=False, create_graph=False):
+    """Carry gradients {Node: g} down to the leaves, newest node first; returns {leaf: g}, and {node: g} for nodes that are `wanted`."""
+    found, owned = {}, set()
+    for node in newest_first(grads):
+        g = grads.pop(node, None)
+        if g is None:                                            # nobody above had a gradient for it
+            continue
+        if type(g) is not ndarray and type(g) is not Tensor:
+            g = np.asarray(g)                                    # NumPy makes scalars of 0-d arrays
+        if node.hooks:
+            g = hooked(node.hooks, g)
+        if node in wanted:
+            found[node] = g
+        for i, gi in zip(node.inputs, call_rule(node, g, create_graph)):
+            if i is None or gi is None:
+                continue
+            if not create_graph and type(gi) is Tensor:          # a rule may be written with operations
+                gi = gi.data
+            shape = i.shape if type(i) is Node else i.data.shape
+            if gi.shape != shape:
+                gi = fitted(gi, shape, node.op)
+            if i not in grads:
+                grads[i] = gi
+            elif i in owned:
+                grads[i] += gi                                   # assigned back: a 0-d result is a NumPy scalar
+            else:
+                grads[i] = grads[i] + gi
+                create_graph or owned.add(i)
+        if not retain_graph:
+            node.inputs, node.saved, node.named = (), None, None
+    for leaf, g in grads.items():
+        found[leaf] = hooked(leaf.hooks, g) if leaf.hooks else g
+    return found
+
+
+def fitted(g, shape, op):
+    """`g` brought to its input's shape, or an error that names the rule."""
+    try:
+        return unbroadcast(g, shape)
+    except ValueError:
+        raise RuntimeError(f"the gradient rule of '{op.__name__}' gave shape {g.shape} for an input of shape {shape}") from None
+
+# %%
+#| export
+def wrap(array, source=None):
+    """A Tensor from its value and its recipe: a Node, a leaf (which is itself), or None."""
+    if source is not None and type(source) is not Node:
+        return source
+    out = Tensor.__new__(Tensor)
+    out.data, out.node, out.requires_grad, out.grad, out.hooks = array, source, source is not None, None, None
+    return out
+
+
+def deposit(leaf, g, taken):
+    """Add `g` to `leaf.grad`, in memory that belongs to this leaf alone.  `taken`: ids of arrays that belong to somebody."""
+    if leaf.grad is not None:
+        if isinstance(g, Tensor):                                # create_graph
+            leaf.grad = leaf.grad + g
+        else:
+            np.add(leaf.grad.data, g, out=leaf.grad.data)
+    elif type(g) is Tensor:
+        leaf.grad = g
+    else:
+        if type(g) is not ndarray or g.dtype is not leaf.data.dtype:
+            g = np.array(g, leaf.data.dtype)
+        elif g.base is not None or id(g) in taken:
+            g = g.copy()
+        taken.add(id(g))
+        leaf.grad = wrap(g)
+
+
+def start(t, gradient, create_graph):
+    """The gradient that backward begins with: the one given, or 1 for a single number."""
+    if not t.requires_grad:
+        raise RuntimeError("backward on a tensor that does not require a gradient; make its inputs with requires_grad=True")
+    if gradient is None and t.size != 1:
+        raise RuntimeError(f"a tensor of shape {t.shape} needs a gradient: backward(gradient), or reduce it to one number, as a loss is")
+    g = np.ones_like(t.data) if gradient is None else np.asarray(gradient, t.dtype)
+    if g.shape != t.shape:
+        raise ValueError(f"backward: the gradient has shape {g.shape}, the tensor {t.shape}")
+    if create_graph:
+        return gradient if isinstance(gradient, Tensor) else wrap(g)
+    return g
+
+# %%
+#| export
+def backward(self, gradient=None, retain_graph=None, create_graph=False):
+    """Add to `x.grad` of every leaf x the slope of this tensor with respect to x.  As `torch.Tensor.backward`.
+
+    RuntimeError where nothing requires a gradient, where more than one number comes without `gradient`, or where the graph was freed.
+
+    >>> x = Tensor([3.0], requires_grad=True)
+    >>> (x * x).backward()
+    >>> x.grad
+    Tensor([6.])
+    """
+    g = start(self, gradient, create_graph)
+    taken = {id(g)}
+    retain = create_graph if retain_graph is None else retain_graph
+    for leaf, g in pull({self.node or self: g}, (), retain, create_graph).items() if self.node else [(self, g)]:
+        deposit(leaf, g, taken)
+
+
+def zero_grad(self):
+    """Forget the gradient, so that the next backward starts from nothing."""
+    self.grad = None
+
+
+Tensor.backward, Tensor.zero_grad = backward, zero_grad
+
+# %% nbgrader={"grade": true, "grade_id": "test-backward", "locked": true, "points": 4, "schema_version": 3, "solution": false, "task": false}
+def test_unit_backward():
+    """backward fills .grad of every leaf: summed, owned, and only where it is wanted."""
+    w, b, x = Tensor(np.ones((3, 2)), requires_grad=True), Tensor(np.zeros(2), requires_grad=True), Tensor(np.arange(12.0).reshape(4, 3))
+    y = x @ w + b                                                        # (4, 2)
+    y.backward(np.ones((4, 2)))
+    expect.close(w.grad, x.numpy().T @ np.ones((4, 2)), "through a product of matrices")
+    expect.close(b.grad, [4.0, 4.0], "through broadcasting")
+    expect.same((x.grad, w.grad.dtype, w.grad.shape), (None, float32, (3, 2)), "x did not ask; float32 stays float32")
+    expect.raises(RuntimeError, lambda: y.backward(np.ones((4, 2))), "the graph was freed", match="freed retain_graph")
+    p, q = Tensor([1.0], requires_grad=True), Tensor([2.0], requires_grad=True)
+    (p + q).backward()
+    p.grad.data += 5.0
+    expect.close(q.grad, [1.0], "two leaves never share a gradient")
+    q.zero_grad()
+    z = q * q
+    z.backward(retain_graph=True)
+    z.backward()
+    expect.close(q.grad, [8.0], "a second backward adds to the first")
+    expect.raises(RuntimeError, lambda: (w * 2.0).backward(), "six numbers need a gradient", match="(3, 2)")
+    expect.raises(RuntimeError, lambda: x.backward(), "x does not require a gradient", match="requires_grad")
+    expect.raises(ValueError, lambda: (w * 2.0).backward(np.ones(3)), "a gradient of the wrong shape", match="(3,)")
+    expect.raises(NotImplementedError, lambda: op(lambda x: np.floor(x))(q).backward(), "no rule", match="gradient")
+
+test_unit_backward()
+
+# %% [markdown]
+"""
+## 8 · Not now
+
+Evaluating a network needs no gradients, and then nothing should be written down. `recording` is a `ContextVar`: each thread has its own.
+
+**Your turn.** `@contextmanager` turns a generator into something for `with`: what stands before `yield` happens on entry, what stands
+after it on leaving. `recording.set(value)` returns a token, and `recording.reset(token)` puts back what was there before. It must be put
+back *also when the body raises*: that is what `try: … finally:` is for.
+"""
+
+# %% nbgrader={"grade": false, "grade_id": "grad-mode", "locked": false, "schema_version": 3, "solution": true, "task": false}
+#| export
+@contextmanager
+def grad_mode(on):
+    """Inside `with grad_mode(on):` operations are recorded (True) or not (False); afterwards as before, come what may."""
+    ### BEGIN SOLUTION
+    token = recording.set(on)
+    try:
+        yield
+    finally:
+        recording.reset(token)
+    ### END SOLUTION
+
+# %%
+#| export
+def no_grad():
+    """`with no_grad():` or `@no_grad()`: nothing is recorded inside.  As `torch.no_grad`."""
+    return grad_mode(False)
+
+
+def enable_grad():
+    """`with enable_grad():` records, also inside `no_grad`.  As `torch.enable_grad`."""
+    return grad_mode(True)
+
+
+def is_grad_enabled():
+    """Whether operations are being recorded here."""
+    return recording.get() is True
+
+# %% nbgrader={"grade": true, "grade_id": "test-grad-mode", "locked": true, "points": 6, "schema_version": 3, "solution": false, "task": false}
+def test_unit_grad_mode():
+    """Inside no_grad nothing is recorded, and afterwards all is as before."""
+    x = Tensor([2.0], requires_grad=True)
+
+    def leave_by_an_error():
+        """Raise inside no_grad."""
+        with no_grad():
+            raise KeyError("the body failed")
+
+    def inside():
+        """What is recorded in each of three nested blocks."""
+        with no_grad():
+            y = x * 2.0
+            with enable_grad():
+                z = x * 2.0
+            w = x * 2.0
+        return y.requires_grad, z.requires_grad, w.requires_grad, (x * 2.0).requires_grad
+    expect.same(inside, (False, True, False, True), "off, on inside of off, off again, on again", hint="reset the token after `yield`")
+    expect.raises(KeyError, leave_by_an_error, "the body's own error comes out", hint="do not catch the error, only tidy up: finally")
+    expect.same(lambda: is_grad_enabled(), True, "and recording is on again after it", hint="reset in `finally`, so that an error cannot leave it off")
+
+test_unit_grad_mode()
+
+# %% [markdown]
+"""
+## 9 · The rest of the table
+
+Rules must work on arrays, and on Tensors when second derivatives are wanted. `run` chooses: an operation on Tensors is called as it is,
+on arrays its bare `forward` is.
+"""
+
+# %%
+#| export
+def run(op, g, *args, **settings):
+    """The operation `op` on a Tensor `g`; its bare forward where `g` is an array."""
+    return op(g, *args, **settings) if isinstance(g, Tensor) else op.__wrapped__(g, *args, **settings)
+
+
+def bare(x):
+    """The array of a Tensor; an array as it is."""
+    return x.data if isinstance(x, Tensor) else x
+
+
+def spread(g, shape, dim, keepdim):
+    """The gradient of a reduction, once for each number that went into it: back to `shape`."""
+    if dim is not None and not keepdim:
+        axes = {d % len(shape) for d in (dim if isinstance(dim, (tuple, list)) else (dim,))}
+        g = g.reshape(tuple(1 if i in axes else n for i, n in enumerate(shape)))
+    return run(expand, g, shape=shape)
+
+# %% [markdown]
+"""
+**Your turn.** A sum hands its gradient to each number that went into it; a mean, a share of it. `spread` brings `g` back to `shape`. `out`
+has one number for each result, so `out.size / math.prod(shape)` is the share.
+"""
+
+# %% nbgrader={"grade": false, "grade_id": "rules-reductions", "locked": false, "schema_version": 3, "solution": true, "task": false}
+#| export
+@gradient(reduce_sum)
+def _(g, dim, keepdim, shape):
+    """out = x.sum(dim): the gradient for x, of shape `shape`."""
+    ### BEGIN SOLUTION
+    return spread(g, shape, dim, keepdim)
+    ### END SOLUTION
+
+
+@gradient(mean)
+def _(g, out, dim, keepdim, shape):
+    """out = x.mean(dim): the gradient for x, of shape `shape`."""
+    ### BEGIN SOLUTION
+    return spread(g * (out.size / max(math.prod(shape), 1)), shape, dim, keepdim)
+    ### END SOLUTION
+
+# %% [markdown]
+"""
+The largest number gets the whole gradient; where several are equally large they share it. What was indexed more than once gets the sum.
+"""
+
+# %%
+#| export
+def _extreme(g, x, out, dim, keepdim):
+    hit = np.equal(bare(x), bare(spread(out, x.shape, dim, keepdim)))
+    share = (hit / hit.sum(axis=dim, keepdims=True)).astype(g.dtype)
+    return spread(g, x.shape, dim, keepdim) * share
+
+
+gradient(amax)(_extreme)
+gradient(amin)(_extreme)
+
+
+@op
+def scatter_sum(g, *, key, shape):
+    """Zeros of `shape`, with `g` added at `key`: what was indexed twice gets both."""
+    keys = key if isinstance(key, tuple) else (key,)
+    out = np.zeros(shape, g.dtype)
+    if all(k is None or k is ... or isinstance(k, (int, slice)) and not isinstance(k, bool) for k in keys):
+        out[key] = g                                             # slices never meet the same place twice
+        return out
+    places = np.arange(out.size).reshape(shape)[key]             # where each number of g came from
+    return np.bincount(places.reshape(-1), g.reshape(-1), out.size).reshape(shape).astype(g.dtype)
+
+
+gradient(scatter_sum)(lambda g, key: run(getitem, g, key=key))
+gradient(getitem)(lambda g, key, shape: run(scatter_sum, g, key=key, shape=shape))
+
+# %%
+#| export
+def _order_back(dims):
+    return tuple(int(i) for i in np.argsort([d % len(dims) for d in dims])) if dims else None
+
+
+gradient(reshape)(lambda g, shape: g.reshape(shape))
+gradient(expand)(lambda g: g)                                    # the engine sums it back
+gradient(transpose)(lambda g, dim0, dim1: run(transpose, g, dim0, dim1))
+gradient(permute)(lambda g, dims: run(permute, g, dims=_order_back(dims)))
+gradient(exp)(lambda g, out: g * out)
+gradient(log)(lambda g, x: g / x)
+gradient(sqrt)(lambda g, out: g * 0.5 / out)
+gradient(absolute)(lambda g, x: g * np.sign(bare(x)))
+
+# %%
+#| export
+@op
+def choose(g, condition, side):
+    """`g` where `condition` is `side`, 0 elsewhere."""
+    return np.where(np.asarray(condition, bool) == side, g, 0.0)
+
+
+@gradient(where)
+def _(g, need, condition):
+    return None, run(choose, g, condition, True) if need[1] else None, run(choose, g, condition, False) if need[2] else None
+
+
+@gradient(clip)
+def _(g, x, min, max):
+    inside = np.ones(x.shape, bool) if min is None else bare(x) >= min
+    return run(choose, g, inside if max is None else inside & (bare(x) <= max), True)
+
+
+gradient(choose)(lambda g, condition, side: (run(choose, g, condition, side), None, None))
+
+# %%
+#| export
+@gradient(concatenate)
+def _(g, sizes, dim):
+    ends, at = list(itertools.accumulate(sizes)), (slice(None),) * (dim % g.ndim)
+    return tuple(g[(*at, slice(end - n, end))] for n, end in zip(sizes, ends))
+
+
+@gradient(power)
+def _(g, need, a, b, out):
+    da = db = None
+    if need[0]:
+        da = g * 0.0 if type(b) in (int, float) and b == 0 else g * (a ** (b - 1) * b)
+    if need[1]:
+        db = g * out * np.log(where(a == 0, 1.0, a) if isinstance(a, Tensor) else np.where(a == 0, 1, a))
+    return da, db
+
+
+def _larger(g, need, a, b, sign=1):
+    first = np.heaviside(sign * (np.asarray(bare(a)) - bare(b)), 0.5).astype(g.dtype)      # 1, and a half where they are equal
+    return g * first if need[0] else None, g * (1 - first) if need[1] else None
+
+
+gradient(maximum)(lambda g, need, a, b: _larger(g, need, a, b))
+gradient(minimum)(lambda g, need, a, b: _larger(g, need, a, b, -1))
+#RULES-02-04#
+
+# %% [markdown]
+"""
+## 10 · Is it right? Ask small steps
+
+`gradcheck` compares the rules with `numerical_gradient`, in float64. It weighs the outputs at random, so that a mistake in any of them shows.
+"""
+
+# %%
+#| export
+def gradcheck(fn, inputs, eps=1e-6, atol=1e-5, rtol=1e-3):
+    """True where the gradients of `fn(*inputs)` agree with central differences.  As `torch.autograd.gradcheck`.
+
+    `inputs`: a float64 Tensor that requires a gradient, or several.  RuntimeError, naming input, place and both numbers, where they do not.
+    """
+    inputs = (inputs,) if isinstance(inputs, Tensor) else tuple(inputs)
+    out = fn(*inputs)
+    weights = np.random.default_rng(0).uniform(0.5, 1.5, out.shape)
+    wanted = [k for k, x in enumerate(inputs) if isinstance(x, Tensor) and x.requires_grad]
+    if not wanted or any(inputs[k].dtype != np.float64 for k in wanted):
+        raise ValueError("gradcheck: inputs must be float64 and require a gradient; float32 is too coarse for small steps")
+    ours = grad(out, [inputs[k] for k in wanted], weights, allow_unused=True)
+    for k, got in zip(wanted, ours):
+        want = numerical_gradient(lambda _: (fn(*inputs).data * weights).sum(), inputs[k].data, eps)
+        got = np.zeros_like(want) if got is None else got.data
+        wrong = ~np.isclose(got, want, rtol, atol, equal_nan=True)
+        if wrong.any():
+            at = tuple(int(i) for i in np.argwhere(wrong)[0])
+            raise RuntimeError(f"gradcheck: input {k} at {at}: the rules say {got[at]:.6g}, small steps {want[at]:.6g}")
+    return True
+
+# %% [markdown]
+"""
+`grad` gives the gradients of chosen tensors, also intermediate ones, and leaves every `.grad` alone. For second derivatives the rules are
+run on Tensors: `as_tensors` gives what a node saved its history back. A rule that kept an array of its own that depends on the inputs
+cannot be differentiated again, and says so.
+"""
+
+# %%
+#| export
+def grad(outputs, inputs, grad_outputs=None, retain_graph=None, create_graph=False, allow_unused=False):
+    """The gradients of `outputs` (a Tensor or several) with respect to `inputs`, as a tuple; no `.grad` changes.  As `torch.autograd.grad`.
+
+    >>> x = Tensor([3.0], requires_grad=True)
+    >>> (slope,) = grad(x * x * x, x, create_graph=True)
+    >>> slope, grad(slope, x)[0]                     # 3x² and 6x
+    (Tensor([27.], requires_grad=True), Tensor([18.]))
+    """
+    outputs = [outputs] if isinstance(outputs, Tensor) else list(outputs)
+    inputs = [inputs] if isinstance(inputs, Tensor) else list(inputs)
+    given = grad_outputs if isinstance(grad_outputs, (list, tuple)) else [grad_outputs] * len(outputs)
+    roots = {}
+    for out, g in zip(outputs, given):
+        root, g = out.node or out, start(out, g, create_graph)
+        roots[root] = roots[root] + g if root in roots else g
+    nodes, leaves = ({k: g for k, g in roots.items() if (type(k) is Node) is kind} for kind in (True, False))
+    found = pull(nodes, {x.node for x in inputs if x.node}, create_graph if retain_graph is None else retain_graph, create_graph)
+    got = [found.get(x.node or x, leaves.get(x)) for x in inputs]
+    if not allow_unused and any(g is None for g in got):
+        raise RuntimeError(f"grad: input {[g is None for g in got].index(True)} was not used for the outputs; say allow_unused=True if that is meant")
+    return tuple(g if g is None or isinstance(g, Tensor) else wrap(np.array(g)) for g in got)
+
+
+def as_tensors(node):
+    """What a rule asked for, as Tensors that remember where they came from."""
+    for name, value in node.named.items():
+        if isinstance(value, ndarray) and value.dtype.kind == "f":
+            raise RuntimeError(f"no second derivative: '{node.op.__name__}' keeps '{name}', which depends on its inputs")
+    rule, sources = node.rule, [*node.inputs, *[None] * len(node.op.places), node]
+    arrays = [wrap(v, sources[k]) if isinstance(v, ndarray) else v for k, v in zip(rule.asks, node.saved[rule.needs:])]
+    return [*node.saved[:rule.needs], *arrays]
+
+# %% nbgrader={"grade": true, "grade_id": "test-gradcheck", "locked": true, "points": 4, "schema_version": 3, "solution": false, "task": false}
+def test_unit_gradcheck():
+    """Every rule agrees with small steps, a wrong rule is caught, and slopes of slopes work."""
+    rng = np.random.default_rng(3)
+    x = Tensor(rng.uniform(0.5, 2.0, (3, 4)), requires_grad=True, dtype=float64)
+    y = Tensor(rng.uniform(0.5, 2.0, (4,)), requires_grad=True, dtype=float64)
+    for name, fn in {
+            "+ - * / **": lambda x, y: (x + y) * x / y - 2 / x + x ** y + x ** 3 + (-y) ** 2 + x ** 0,
+            "exp log sqrt abs": lambda x, y: x.exp() + x.log() * y.sqrt() + abs(x - 1.01),
+            "sum mean var": lambda x, y: x.sum(0) * x.mean(1).sum() + x.var(dim=0) + y.std() + x.mean(),
+            "max min": lambda x, y: x.max(1).sum() + x.min(0, True) * y.max(),
+            "shapes": lambda x, y: x.T.reshape(2, 6)[:, [0, 0, -1]].flatten().unsqueeze(0).permute(1, 0).expand(2, 6, 3),
+            "indexing": lambda x, y: x[1:, ::2].sum() * y[y > 1].sum() * x[..., None].squeeze(),
+            "cat stack where": lambda x, y: door.cat([x, door.stack([y, y * 2])]) * where(door.cat([x, x])[:5] > 1, 2.0, door.cat([x, x])[:5]),
+            "clip maximum minimum": lambda x, y: x.clip(0.8, 1.5) + maximum(x, y) * minimum(x, 1.1),
+            "@": lambda x, y: (x @ y) @ x + (x.unsqueeze(0) @ x.T).sum() + y @ y}.items():
+        expect.true(lambda: gradcheck(fn, (x, y)), f"the rules of {name} agree with small steps")
+    wrong = op(lambda x: x * x)
+    gradient(wrong)(lambda g, x: g * x)
+    expect.raises(RuntimeError, lambda: gradcheck(wrong, x), "a wrong rule is caught", match="gradcheck small")
+    (slope,) = grad((x ** 3).sum(), x, create_graph=True)
+    expect.close(grad(slope.sum(), x)[0], 6 * x.numpy(), "the slope of the slope of x³ is 6x")
+    expect.same(x.grad, None, "grad leaves .grad alone")
+    expect.raises(RuntimeError, lambda: grad(x.sum(), y), "y was not used", match="allow_unused")
+
+test_unit_gradcheck()
+
+# %% [markdown]
+"""
+## 11 · For those who want to look, or to add
+
+**Hooks** see a gradient when it is complete, and may replace it. `retain_grad` keeps the gradient of a tensor in the middle.
+"""
+
+# %%
+#| export
+def hooked(hooks, g):
+    """`g` as the hooks leave it; each gets a Tensor, and may return another."""
+    for hook in hooks:
+        new = hook(g if isinstance(g, Tensor) else wrap(np.asarray(g)))
+        g = g if new is None else new if isinstance(g, Tensor) else np.asarray(bare(new), np.asarray(g).dtype)
+    return g
+
+
+def register_hook(self, hook):
+    """Call `hook(gradient)` once this tensor's gradient is complete; what it returns replaces it.  `.remove()` on the result ends it."""
+    if not self.requires_grad:
+        raise RuntimeError("register_hook: this tensor does not require a gradient")
+    holder = self.node or self
+    holder.hooks = [*(holder.hooks or ()), hook]
+
+    def remove():
+        holder.hooks = [h for h in holder.hooks if h is not hook]
+    return SimpleNamespace(remove=remove)
+
+
+def retain_grad(self):
+    """Keep `.grad` of this tensor too, although it is not a leaf.  As `torch.Tensor.retain_grad`."""
+    me = weakref.ref(self)                                       # a node must not hold what it made
+
+    def keep(g):
+        if (t := me()) is not None:
+            t.grad = wrap(g.data.copy()) if t.grad is None else t.grad + g
+    if self.node is not None:
+        register_hook(self, keep)
+
+
+Tensor.register_hook, Tensor.retain_grad = register_hook, retain_grad
+
+# %% [markdown]
+"""
+**Function** is PyTorch's form for an operation with a backward of one's own.
+
+**checkpoint** trades time for memory: inside it nothing is recorded. When the gradient arrives, the function is run again, this time
+recorded. During the first run `recording` holds a dict, in which the door's `record` collects the leaves that were met.
+"""
+
+# %%
+#| export
+class Function:
+    """An operation with its own backward: static methods `forward(ctx, *inputs)` and `backward(ctx, g)`.  As `torch.autograd.Function`."""
+    saved_tensors = ()
+
+    def save_for_backward(self, *tensors):
+        self.saved_tensors = tensors
+
+    def __init_subclass__(cls):
+        forward = lambda *inputs: None                           # noqa: E731  its name is the class's
+        forward.__name__ = cls.__name__
+        cls.op = op(forward)
+
+        @gradient(cls.op)
+        def _(g, ctx):
+            with grad_mode(isinstance(g, Tensor)):               # under create_graph backward is recorded itself
+                return cls.backward(ctx, g if isinstance(g, Tensor) else wrap(np.asarray(g)))
+
+    @classmethod
+    def apply(cls, *inputs):
+        """Run `forward` unrecorded, and record the whole as one operation."""
+        ctx = cls()
+        with no_grad():
+            out = wrap(cls.forward(ctx, *inputs).data)           # a new Tensor: ctx may hold the old one
+        if any(isinstance(x, Tensor) and x.requires_grad for x in inputs):
+            out.node = record(cls.op, inputs, [out.data], {}, {"ctx": ctx}, out.data)
+            out.requires_grad = out.node is not None
+        return out
+
+# %%
+#| export
+def checkpoint(fn, *inputs):
+    """`fn(*inputs)`, a Tensor, whose inner values are computed again for the gradient instead of kept.  As `torch.utils.checkpoint`."""
+    leaves, before = {}, default_generator.bit_generator.state
+    with grad_mode(leaves):
+        value = fn(*inputs).data
+    params = [x for x in leaves if not any(x is i for i in inputs)]
+
+    class Again(Function):
+        @staticmethod
+        def forward(ctx, *all_inputs):
+            return wrap(value)
+
+        @staticmethod
+        def backward(ctx, g):
+            now = default_generator.bit_generator.state
+            fresh = [Tensor(x.data, x.requires_grad, x.dtype) if isinstance(x, Tensor) else x for x in inputs]
+            default_generator.bit_generator.state = before       # dropout must drop the same again
+            with enable_grad():
+                out = fn(*fresh)
+            default_generator.bit_generator.state = now
+            wanted = [x for x in (*fresh, *params) if isinstance(x, Tensor) and x.requires_grad]
+            got = iter(grad(out, wanted, g.detach(), allow_unused=True))
+            return tuple(next(got) if isinstance(x, Tensor) and x.requires_grad else None for x in (*fresh, *params))
+    return Again.apply(*inputs, *params)
+
+# %% [markdown]
+"""
+A picture of the graph, and some old spellings that other code may use.
+"""
+
+# %%
+#| export
+class SVG(str):
+    """A picture as SVG text; JupyterLab draws it."""
+    def _repr_svg_(self):
+        return str(self)
+
+
+def draw_graph(tensor):
+    """The operations behind `tensor`, newest on the right, leaves on the left, as an SVG picture."""
+    def parents(node):
+        return [i for i in node.inputs if i is not None]
+    level, columns, drawn, lines = {tensor.node or tensor: 0}, {}, [], []
+    for node in newest_first([tensor.node]) if tensor.node else []:
+        for i in parents(node):
+            level[i] = max(level.get(i, 0), level[node] + 1)
+    width = max(level.values()) * 130 + 120
+    for item, depth in level.items():
+        columns.setdefault(depth, []).append(item)
+    place = {item: (width - 110 - depth * 130, 10 + 50 * row) for depth, items in columns.items() for row, item in enumerate(items)}
+    for item, (x, y) in place.items():
+        leaf, name = isinstance(item, Tensor), "leaf" if isinstance(item, Tensor) else item.op.__name__
+        drawn.append(f'<rect x="{x}" y="{y}" width="100" height="36" rx="{18 if leaf else 4}" fill="{"#e8f0fe" if leaf else "#fef3e0"}" stroke="#666"/>'
+                     f'<text x="{x + 50}" y="{y + 16}">{name}</text><text x="{x + 50}" y="{y + 30}" fill="#666">{tuple(item.shape)}</text>')
+        for i in () if leaf else parents(item):
+            lines.append(f'<line x1="{place[i][0] + 100}" y1="{place[i][1] + 18}" x2="{x}" y2="{y + 18}" stroke="#666"/>')
+    height = 50 * max(map(len, columns.values())) + 10
+    return SVG(f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" font-family="sans-serif" font-size="11" '
+               f'text-anchor="middle">{"".join(lines + drawn)}</svg>')
+
+
+def Variable(data, requires_grad=True):
+    """A Tensor that requires a gradient: an old spelling, from when PyTorch had two classes."""
+    return Tensor(data, requires_grad)
+
+
+def to_numpy(x):
+    """The array of a Tensor; anything else as an array."""
+    return bare(x) if isinstance(x, Tensor) else np.asarray(x)
+
+
+def enable_autograd():
+    """Nothing: gradients need no switching on."""
+
+# %% nbgrader={"grade": true, "grade_id": "test-extras", "locked": true, "points": 4, "schema_version": 3, "solution": false, "task": false}
+def test_unit_extras():
+    """Hooks, retain_grad, Function and checkpoint do what their names say."""
+    x = Tensor([1.0, 2.0], requires_grad=True)
+    seen = []
+    handle = x.register_hook(lambda g: seen.append(g.tolist()) or g * 10)
+    h = x * 3.0
+    h.retain_grad()
+    (h * h + x).backward(np.ones(2))
+    expect.same(seen, [[19.0, 37.0]], "a hook sees the whole sum, once")
+    expect.close(x.grad, [190.0, 370.0], "what it returns replaces the gradient")
+    expect.close(h.grad, [6.0, 12.0], "retain_grad keeps one in the middle")
+    handle.remove()
+    x.zero_grad()
+    x.sum().backward()
+    expect.close(x.grad, [1.0, 1.0], "a removed hook is silent")
+
+    class Cube(Function):
+        """x³, its slope written by hand."""
+        @staticmethod
+        def forward(ctx, x):
+            """The value."""
+            ctx.save_for_backward(x)
+            return x * x * x
+
+        @staticmethod
+        def backward(ctx, g):
+            """The slope."""
+            (x,) = ctx.saved_tensors
+            return g * x * x * 3.0
+    expect.close(grad(Cube.apply(x), x, np.ones(2))[0], [3.0, 12.0], "a Function has its own backward")
+    w = Tensor([0.5], requires_grad=True)
+    straight = grad((x * w).exp().sum(), [x, w])
+    again = grad(checkpoint(lambda x: (x * w).exp().sum(), x), [x, w])
+    expect.close([g.tolist()[0] for g in again], [g.tolist()[0] for g in straight], "checkpoint gives the same gradients, also of what fn uses from outside")
+    expect.same((type(Variable([1.0])), Variable([1.0]).requires_grad, type(to_numpy(x))), (Tensor, True, np.ndarray), "the old spellings")
+    picture = draw_graph((x * w).sum())
+    expect.same((picture.count("<rect"), picture.count("<line"), picture._repr_svg_() == picture), (4, 3, True), "the graph of (x * w).sum(): four boxes, three lines")
+    expect.same(enable_autograd(), None, "nothing to switch on")
+
+test_unit_extras()
+
+# %%
+w, b, x = Tensor(np.ones((3, 2)), requires_grad=True), Tensor(np.zeros(2), requires_grad=True), Tensor(np.ones((4, 3)))
+loss = (relu(x @ w + b) * 2.0).mean()
+draw_graph(loss)
+
+# %% [markdown]
+"""
+## 12 · What it costs
+
+A class that measures: nothing in it is estimated.
+"""
+
+# %%
+#| export
+class AutogradSystemsProfiler:
+    """Measures what backward and checkpointing really cost on this machine: seconds by the clock, bytes by tracemalloc."""
+
+    def profile_computational_graph_depth(self, max_depth=10, operations_per_level=5):
+        """Time and memory of forward and backward as the graph grows: {"depths": [one dict per depth], "efficiency_metrics", …}."""
+        rows = [self._measure(depth * operations_per_level) | {"depth": depth} for depth in range(1, max_depth + 1)]
+        ratio = sum(r["backward_time"] / r["forward_time"] for r in rows) / len(rows)
+        return {"depths": rows, "efficiency_metrics": {"avg_backward_forward_ratio": ratio},
+                "memory_scaling_factor": rows[-1]["memory_bytes"] / rows[0]["memory_bytes"]}
+
+    def _measure(self, operations, size=10_000, rounds=3):
+        def chain():
+            y = x
+            for _ in range(operations):
+                y = y * 1.01
+            return y
+        x, one, times = Tensor(np.ones(size), requires_grad=True), np.ones(size, np.float32), []
+        for _ in range(rounds):
+            start, y = time.perf_counter(), chain()
+            middle = time.perf_counter()
+            y.backward(one)
+            times.append((middle - start, time.perf_counter() - middle))
+        forward, backward = (float(np.median(t)) for t in zip(*times))
+        return {"operations": operations, "forward_time": forward, "backward_time": backward, "memory_bytes": _peak(lambda: chain().backward(one))}
+
+    def analyze_memory_checkpointing_trade_offs(self, checkpoint_frequencies=(1, 2, 4, 8), depth=16, size=100_000):
+        """Peak bytes and seconds of one backward through `depth` steps, a checkpoint around every `frequency` of them; None is without."""
+        x = Tensor(np.full(size, 0.5), requires_grad=True)
+
+        def steps(x, n):
+            for _ in range(n):
+                x = (x * 0.9).exp()
+            return x
+
+        def run_once(frequency):
+            y = x
+            for _ in range(0, depth, frequency or depth):
+                y = steps(y, depth) if frequency is None else checkpoint(lambda y: steps(y, frequency), y)
+            y.sum().backward()
+        rows = []
+        for frequency in (None, *checkpoint_frequencies):
+            start = time.perf_counter()
+            run_once(frequency)
+            rows.append({"frequency": frequency, "time": time.perf_counter() - start, "peak_bytes": _peak(lambda: run_once(frequency))})
+        return rows
+
+
+def _peak(work):
+    """Bytes that `work()` holds at its worst moment, beyond what was there before."""
+    nested = tracemalloc.is_tracing()
+    nested or tracemalloc.start()
+    tracemalloc.reset_peak()
+    before = tracemalloc.get_traced_memory()[0]
+    work()
+    peak = tracemalloc.get_traced_memory()[1] - before
+    nested or tracemalloc.stop()
+    return peak
+
+# %% tags=["analysis"]
+profiler = AutogradSystemsProfiler()
+for row in profiler.profile_computational_graph_depth(max_depth=4, operations_per_level=25)["depths"]:
+    print(f"{row['operations']:4} operations: forward {row['forward_time'] * 1e3:6.2f} ms, backward {row['backward_time'] * 1e3:6.2f} ms, {row['memory_bytes'] / 1e6:5.1f} MB")
+for row in profiler.analyze_memory_checkpointing_trade_offs():
+    print(f"checkpoint every {row['frequency'] or '-'} steps: {row['time'] * 1e3:6.1f} ms, {row['peak_bytes'] / 1e6:5.1f} MB")
+
+# %% [markdown]
+"""
+Checkpointing every few steps holds least: with every step as a checkpoint nothing is saved inside but every boundary is; with one
+checkpoint around all of it everything is held again while it is recomputed.
+
+One gradient, two ways. How long do small steps take, and how long backward, for the same slopes?
+"""
+
+# %% tags=["analysis"]
+w = Tensor(np.random.rand(100, 10), requires_grad=True, dtype=float64)
+data = np.random.rand(32, 100)
+start = time.perf_counter()
+by_steps = numerical_gradient(lambda w: np.tanh(data @ w).sum(), w.data)
+middle = time.perf_counter()
+tanh(Tensor(data, dtype=float64) @ w).sum().backward()
+end = time.perf_counter()
+print(f"{w.size:,} slopes: small steps {(middle - start) * 1e3:.0f} ms, backward {(end - middle) * 1e3:.2f} ms; furthest apart {np.abs(by_steps - w.grad.data).max():.1e}")
+
+# %% nbgrader={"grade": true, "grade_id": "test-module", "locked": true, "points": 4, "schema_version": 3, "solution": false, "task": false}
+def test_module():
+    """A network of two layers learns exclusive or, with gradients from this engine alone."""
+    rng = np.random.default_rng(0)
+    x, target = Tensor([[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]]), np.array([0, 1, 1, 0])
+    params = [Tensor(rng.normal(size=s), requires_grad=True) for s in ((2, 8), (8,), (8, 2), (2,))]
+
+    def loss():
+        """The cross-entropy of the network's four answers."""
+        w1, b1, w2, b2 = params
+        return cross_entropy(linear(tanh(linear(x, w1, b1)), w2, b2), target)
+    first = loss().item()
+    for _ in range(300):
+        for p in params:
+            p.zero_grad()
+        loss().backward()
+        for p in params:
+            p.data -= 0.5 * p.grad.data
+    expect.true(loss().item() < 0.05 < first, "300 steps downhill bring the loss below 0.05", hint="look at the rules of linear, tanh and cross_entropy")
+    profiler = AutogradSystemsProfiler()
+    report = profiler.profile_computational_graph_depth(max_depth=2, operations_per_level=2)
+    expect.same([r["operations"] for r in report["depths"]], [2, 4], "the profiler runs what it reports")
+    none, every4 = profiler.analyze_memory_checkpointing_trade_offs((4,), depth=16, size=10_000)
+    expect.true(every4["peak_bytes"] < none["peak_bytes"], "checkpoints take less memory, measured")
+
+test_module()
+
+# %% [markdown]
+"""
+## 13 · In your own words
+
+**Question 1.** `add` asks for none of its inputs, `multiply` for both, `exp` for its output. For `y = (a + b).exp() * c`, which arrays are
+held between forward and backward? Which of `a`, `b`, `c` could be freed at once if nobody else uses them?
+"""
+
+# %% [markdown] nbgrader={"grade": true, "grade_id": "question-saved", "locked": false, "points": 5, "schema_version": 3, "solution": true, "task": false}
+"""
+`exp` keeps its output, `multiply` keeps that same array and `c`. So two arrays are held: `exp(a + b)` (once, shared) and `c`. `a`, `b`
+and also `a + b` can go.
+"""
+
+# %% [markdown]
+"""
+**Question 2.** Backward costs about as much as two or three forwards, whatever the number of weights; small steps cost two forwards a
+weight. When would you still use small steps, and why does `gradcheck` insist on float64?
+"""
+
+# %% [markdown] nbgrader={"grade": true, "grade_id": "question-small-steps", "locked": false, "points": 5, "schema_version": 3, "solution": true, "task": false}
+"""
+To check a rule, since they share no code with it. Two values of f that differ in the sixth digit are subtracted; float32 has only seven
+digits, so hardly one digit of the difference would be left. float64 has sixteen.
+"""
+
+# %% [markdown]
+"""
+## Where you are
+
+Operations write themselves down as they run, and a loop over them, newest first, gives every slope. You have an engine that trains
+anything you can write with tensors: `tito module complete 05`, and then see it learn to read handwritten digits.
+"""
