@@ -41,7 +41,7 @@ class Module:
     def read(self) -> Document:
         """The source in the course repository, the notebook in a student edition."""
         if self.source.exists():
-            from tito.dev.source import read_source     # jupytext: over a second to import
+            from tito.dev.source import read_source  # jupytext: over a second to import
             return read_source(self.source)
         return read_notebook(self.notebook)
 

@@ -4,13 +4,17 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 TITO = Path(__file__).parents[2] / "tito"
-FAKE_UV = f"""#!{sys.executable}
+FAKE_UV = f"""#!/bin/sh
+exec "{sys.executable}" "$0.py" "$@"
+"""                             # a path with a space cannot stand in a script's first line
+FAKE_UV_PY = f"""
 import os, sys, time
 from pathlib import Path
 log = Path(os.environ["FAKE_LOG"])
@@ -46,6 +50,7 @@ class Clone:
         tools = root.parent / "tools"
         tools.mkdir()
         (tools / "uv").write_text(FAKE_UV, encoding="utf-8")
+        (tools / "uv.py").write_text(FAKE_UV_PY, encoding="utf-8")
         (tools / "uv").chmod(0o755)
         self.log = root.parent / "log"
         self.env = {"PATH": str(tools), "FAKE_LOG": str(self.log), "PYTHONDONTWRITEBYTECODE": "1"}
@@ -59,6 +64,15 @@ class Clone:
         with self.start(*args, **env) as child:
             out, err = child.communicate(timeout=60)
         return subprocess.CompletedProcess(args, child.returncode, out, err)
+
+    def begin_install(self, *args: str, **env: str) -> "subprocess.Popen[str]":
+        """A tito that is in the midst of installing."""
+        child = self.start(*args, **env)
+        end = time.monotonic() + 20
+        while not self.installs:
+            assert child.poll() is None and time.monotonic() < end, child.communicate()
+            time.sleep(0.02)
+        return child
 
     @property
     def installs(self) -> int:

@@ -11,7 +11,7 @@ from IPython.core.interactiveshell import InteractiveShell
 from traitlets.config import Config
 
 
-class Shell(InteractiveShell):
+class Shell(InteractiveShell):      # type: ignore[misc]
     shown: list[str] = []
 
     def _showtraceback(self, etype: Any, evalue: Any, stb: list[str]) -> None:

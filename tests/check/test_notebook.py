@@ -94,7 +94,8 @@ def test_the_course_is_found_from_below_and_comes_first(bench: Bench, tmp_path: 
 
 def test_it_prints_nothing_and_needs_no_numpy(bench: Bench) -> None:
     program = "import sys; from tito import notebook; notebook.use(1); assert not {'numpy', 'IPython'} & set(sys.modules)"
-    run = subprocess.run([sys.executable, "-c", program], cwd=bench.path.parent, env={**os.environ, "PYTHONPATH": str(HOME)}, capture_output=True)
+    run = subprocess.run([sys.executable, "-c", program], cwd=bench.path.parent, capture_output=True,
+                         env={**os.environ, "PYTHONPATH": str(HOME)})
     assert (run.returncode, run.stdout, run.stderr) == (0, b"", b"")
 
 

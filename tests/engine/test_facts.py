@@ -90,7 +90,7 @@ OPERATIONS = {
     "linear": lambda x: tt.linear(x, tt.Tensor(np.ones((3, 2)), dtype=x.dtype), tt.Tensor(np.ones(2), dtype=x.dtype)),
     "cross-entropy": lambda x: tt.cross_entropy(x, np.array([0, 1, 2])),
     "losses": lambda x: tt.mse_loss(x, x * 0.5) + tt.l1_loss(x, x * 0.5) + tt.huber_loss(x, x * 0.5)
-    + tt.binary_cross_entropy(x.clip(0.1, 0.9), (x > 0.5) * 1.0) + tt.binary_cross_entropy_with_logits(x, (x > 0.5) * 1.0),
+    + tt.binary_cross_entropy(x.clip(0.1, 0.9), x.detach()) + tt.binary_cross_entropy_with_logits(x, x.detach()),
 }
 
 
@@ -233,12 +233,12 @@ def test_hooks_see_the_sum_once_and_may_replace_it():
 
 
 def test_checkpoint_gives_the_same_gradients_for_less_memory():
-    size, depth = 200_000, 12
+    size = 100_000
     w = leaf(np.linspace(0.5, 1.5, size))
 
     def steps(h):
-        for _ in range(depth // 3):
-            h = (h * w).exp() * 0.3
+        for _ in range(6):
+            h = tt.tanh(h * w)
         return h
 
     def run(wrapped):
@@ -247,7 +247,7 @@ def test_checkpoint_gives_the_same_gradients_for_less_memory():
         gc.collect()
         tracemalloc.start()
         h = x
-        for _ in range(3):
+        for _ in range(6):
             h = wrapped(steps, h)
         h.sum().backward()
         peak = tracemalloc.get_traced_memory()[1]
@@ -256,7 +256,7 @@ def test_checkpoint_gives_the_same_gradients_for_less_memory():
     straight, again = run(lambda f, h: f(h)), run(tt.checkpoint)
     np.testing.assert_array_equal(straight[0], again[0])
     np.testing.assert_allclose(straight[1], again[1], rtol=1e-6)
-    assert again[2] < 0.75 * straight[2], f"{again[2]:,} bytes with checkpoints, {straight[2]:,} without"
+    assert again[2] < 0.6 * straight[2], f"{again[2]:,} bytes with checkpoints, {straight[2]:,} without"
 
 
 def test_checkpoint_drops_the_same_numbers_again():
@@ -304,7 +304,7 @@ def test_a_rule_of_the_wrong_shape_and_a_missing_rule_are_named():
         floor(leaf([1.5])).backward()
     tt.gradient(floor)(lambda g: np.ones((7, 7)))
     with pytest.raises(RuntimeError, match=r"floor.*\(7, 7\)"):
-        floor(leaf([1.5])).backward()
+        floor(leaf([1.5, 2.5])).backward(np.ones(2))
 
 
 def test_leaves_pickle_and_copy_and_others_say_why_not():

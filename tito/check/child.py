@@ -137,7 +137,7 @@ class Run:
 
     def _trouble(self, error: BaseException, cell: Cell) -> dict[str, Any]:
         from tito.check.reason import trouble_text
-        text, line = trouble_text(error, cell)
+        text, line = trouble_text(error, cell, self.document)
         return {"error": text, "line": line}
 
     def _late(self, cell: Cell) -> None:

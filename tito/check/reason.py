@@ -34,7 +34,7 @@ def explain(error: BaseException, row: Row, cell: Cell, document: Document, ran:
     test = test_spot(trail, cell)
     row.line = test.line if test else 0
     if cause is not None and (broken := _broken(cause, document, ran)):
-        return _of_broken(row, *broken), f"cell {broken[0].index}"
+        return _of_broken(row, *broken, document), f"cell {broken[0].index}"
     if failure:
         told(row, failure)
     elif isinstance(error, SyntaxError) and test is None:
@@ -43,14 +43,14 @@ def explain(error: BaseException, row: Row, cell: Cell, document: Document, ran:
         return row, ""
     if cause is None:
         return row, ""
-    row = _raised(row, cause, failure, test, cell, document)
+    row = _raised(row, cause, failure, test, document)
     missing = _missing(cause, document)
     if missing:
         row.hint = f"no cell defines `{missing}`: the checks look for this name"
     return row, f"name {missing}" if missing else ""
 
 
-def _raised(row: Row, cause: BaseException, failure: CheckFailed | None, test: Spot | None, cell: Cell, document: Document) -> Row:
+def _raised(row: Row, cause: BaseException, failure: CheckFailed | None, test: Spot | None, document: Document) -> Row:
     """The row of an exception of the student's code, or of the test around it."""
     raises: dict[str, str] = {}
     if failure is None:
@@ -58,7 +58,7 @@ def _raised(row: Row, cause: BaseException, failure: CheckFailed | None, test: S
         if test:
             row.check, row.call, raises = around(test)
     trail = spots(cause)
-    mine = _own(trail, cell, document)
+    mine = _own(trail, document)
     if mine and _stub(cause, trail, *mine):
         spot, place = mine
         row.state, row.expected, row.got, row.first = "failed", row.expected, "", ""
@@ -107,14 +107,17 @@ def told_place(spot: Spot, cell: Cell) -> str:
     return f"{_function(spot)}cell {label(cell)}, line {spot.line}: {line_of(spot.file, spot.line)}".rstrip(": ")
 
 
-def trouble_text(error: BaseException, cell: Cell) -> tuple[str, int]:
+def trouble_text(error: BaseException, cell: Cell, document: Document) -> tuple[str, int]:
     """An exception that left an ungraded cell: its message, and its line in that cell."""
     if isinstance(error, LeftOut):
         return error.text, 0
     if isinstance(error, SyntaxError):
         return message(error), error.lineno or 0
-    inside = [s for s in spots(error) if _same(text_of(s.file), cell.source)]
-    return message(error), inside[-1].line if inside else 0
+    trail = spots(error)
+    inside = [s for s in trail if _same(text_of(s.file), cell.source)]
+    mine = _own(trail, document)
+    text = unwritten(mine[0].code.co_qualname, mine[1]).partition(":")[0] if mine and _stub(error, trail, *mine) else message(error)
+    return text, inside[-1].line if inside else 0
 
 
 def test_spot(trail: list[Spot], cell: Cell) -> Spot | None:
@@ -139,11 +142,11 @@ def _same(text: str, source: str) -> bool:
     return text.strip() == source.strip()
 
 
-def _own(trail: list[Spot], test: Cell, document: Document) -> tuple[Spot, Cell] | None:
+def _own(trail: list[Spot], document: Document) -> tuple[Spot, Cell] | None:
     """The innermost frame in the student's own cells."""
     for spot in reversed(trail):
         cell = cell_of(spot, document)
-        if cell is not None and not cell.test and cell is not test:
+        if cell is not None and not cell.test:
             return spot, cell
     return None
 
@@ -193,9 +196,9 @@ def _source_cell(source: str, document: Document) -> Cell | None:
     return near if exact or near and mine & names.bound(near.source) else None
 
 
-def _of_broken(row: Row, cell: Cell, error: BaseException) -> Row:
+def _of_broken(row: Row, cell: Cell, error: BaseException, document: Document) -> Row:
     """The row of a test that finds nothing to test, because the answer's cell raised."""
-    text, line = trouble_text(error, cell)
+    text, line = trouble_text(error, cell, document)
     if isinstance(error, NotImplementedError) and cell.solution and not error.args and line:
         row.state, row.hint = "failed", unwritten("<module>", cell)
         return row

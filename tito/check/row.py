@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import unicodedata
 from dataclasses import asdict, dataclass, fields
 from typing import TYPE_CHECKING, Any
@@ -65,13 +66,18 @@ class Row:
 
     def _parts(self) -> list[tuple[str, str, str]]:
         """(label, text, which field's room)."""
-        section = f"{self.module.split(' ')[0]} {self.section.split(':')[0]}".strip()
+        section = f"{self.module.split(' ')[0]} {short_heading(self.section)}".strip()
         place = self.grade_id + (f", line {self.line}" if self.line else "")
         first = "first at" if self.first.startswith("[") else "differs"
         at = "running" if self.state == "timeout" else "raised"
         shown = {"check": self.check, "call": self.call, "expected": self.expected, "got": self.got, "first": self.first, "at": self.at,
                  "hint": self.hint, "where": " · ".join(w for w in (section, place) if w)}
         return [({"first": first, "at": at}.get(name, name), text, name) for name, text in shown.items() if text]
+
+
+def short_heading(heading: str) -> str:
+    """ "2 · Softmax: scores to probabilities" is "Softmax" to a reader who looks for the place. """
+    return re.sub(r"^\d+\s*[·.):-]\s*", "", heading).split(":")[0]
 
 
 def number(value: float) -> str:

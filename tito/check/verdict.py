@@ -18,7 +18,7 @@ from typing import Any
 import tito
 from tito.cells import Cell, Document
 from tito.check.names import skipped_for
-from tito.check.row import Row, blank
+from tito.check.row import Row, blank, short_heading
 from tito.check.shown import clean
 
 SCHEMA_VERSION = 1
@@ -272,7 +272,7 @@ class _Session:
 
     def _title(self, first: Cell, index: int) -> str:
         here = self.document.cells[index].heading
-        return first.heading.split(":")[0] if first.heading and first.heading != here else first.grade_id
+        return short_heading(first.heading) if first.heading and first.heading != here else first.grade_id
 
     def finished_troubles(self) -> list[Trouble]:
         return [self.troubles[i] for i in sorted(self.troubles)]
