@@ -32,10 +32,10 @@ MODULES: dict[str, tuple[int, str]] = {
         huber_loss l1_loss mse_loss nll_loss paired pick reduce_loss softplus
     """),
     "tinytorch.core.autograd": (5, """
-        AutogradSystemsProfiler Function NOTHING Node Rule age as_tensors backward bare call_rule checkpoint choose
-        deposit enable_grad fitted grad grad_mode gradcheck gradient hooked is_grad_enabled matmul_gradients
-        newest_first no_grad numerical_gradient pull record recording register_hook retain_grad rows run scatter_sum
-        spread start tick unbroadcast wrap zero_grad
+        AutogradSystemsProfiler Function NOTHING Node Rule SVG Variable age as_tensors backward bare call_rule
+        checkpoint choose deposit draw_graph enable_autograd enable_grad first_gradient fitted grad grad_mode gradcheck
+        gradient hooked is_grad_enabled matmul_gradients newest_first no_grad numerical_gradient pull record recording
+        register_hook retain_grad rows run scatter_sum spread tick to_numpy unbroadcast wrap zero_grad
     """),
 }
 

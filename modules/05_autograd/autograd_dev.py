@@ -37,7 +37,7 @@ import tinytorch.core.tensor as door
 from tinytorch.core.activations import erf, gelu, leaky_relu, log_softmax, relu, sigmoid, silu, softmax, tanh
 from tinytorch.core.layers import dropout, linear
 from tinytorch.core.losses import clamped_log, class_targets, cross_entropy, softplus
-from tinytorch.core.tensor import (Tensor, absolute, add, amax, amin, as_array, clip, concatenate, default_generator, divide, exp, expand,
+from tinytorch.core.tensor import (Tensor, absolute, add, amax, amin, clip, concatenate, default_generator, divide, exp, expand,
                                    float32, float64, getitem, log, matmul, maximum, mean, minimum, multiply, negative, op, permute, power, reduce_sum,
                                    reshape, sqrt, subtract, through, transpose, where)
 
@@ -637,7 +637,7 @@ def deposit(leaf, g, taken):
         leaf.grad = wrap(g)
 
 
-def start(t, gradient, create_graph):
+def first_gradient(t, gradient, create_graph):
     """The gradient that backward begins with: the one given, or 1 for a single number."""
     if not t.requires_grad:
         raise RuntimeError("backward on a tensor that does not require a gradient; make its inputs with requires_grad=True")
@@ -662,7 +662,7 @@ def backward(self, gradient=None, retain_graph=None, create_graph=False):
     >>> x.grad
     Tensor([6.])
     """
-    g = start(self, gradient, create_graph)
+    g = first_gradient(self, gradient, create_graph)
     taken = {id(g)}
     retain = create_graph if retain_graph is None else retain_graph
     for leaf, g in pull({self.node or self: g}, (), retain, create_graph).items() if self.node else [(self, g)]:
@@ -1134,7 +1134,7 @@ def grad(outputs, inputs, grad_outputs=None, retain_graph=None, create_graph=Fal
     given = grad_outputs if isinstance(grad_outputs, (list, tuple)) else [grad_outputs] * len(outputs)
     roots = {}
     for out, g in zip(outputs, given):
-        root, g = out.node or out, start(out, g, create_graph)
+        root, g = out.node or out, first_gradient(out, g, create_graph)
         roots[root] = roots[root] + g if root in roots else g
     nodes, leaves = ({k: g for k, g in roots.items() if (type(k) is Node) is kind} for kind in (True, False))
     found = pull(nodes, {x.node for x in inputs if x.node}, create_graph if retain_graph is None else retain_graph, create_graph)
@@ -1300,6 +1300,55 @@ def checkpoint(fn, *inputs):
         return fn(*given)
     return _Again.apply(run_again, value, before, *tensors, *outside)
 
+# %% [markdown]
+"""
+A picture of the graph, and some old spellings that other code may use.
+"""
+
+# %%
+#| export
+class SVG(str):
+    """A picture as SVG text; JupyterLab draws it."""
+    def _repr_svg_(self):
+        return str(self)
+
+
+def draw_graph(tensor):
+    """The operations behind `tensor`, newest on the right, leaves on the left, as an SVG picture."""
+    def parents(node):
+        return [i for i in node.inputs if i is not None]
+    level, columns, drawn, lines = {tensor.node or tensor: 0}, {}, [], []
+    for node in newest_first([tensor.node]) if tensor.node else []:
+        for i in parents(node):
+            level[i] = max(level.get(i, 0), level[node] + 1)
+    width = max(level.values()) * 130 + 120
+    for item, depth in level.items():
+        columns.setdefault(depth, []).append(item)
+    place = {item: (width - 110 - depth * 130, 10 + 50 * row) for depth, items in columns.items() for row, item in enumerate(items)}
+    for item, (x, y) in place.items():
+        leaf, name = isinstance(item, Tensor), "leaf" if isinstance(item, Tensor) else item.op.__name__
+        drawn.append(f'<rect x="{x}" y="{y}" width="100" height="36" rx="{18 if leaf else 4}" fill="{"#e8f0fe" if leaf else "#fef3e0"}" stroke="#666"/>'
+                     f'<text x="{x + 50}" y="{y + 16}">{name}</text><text x="{x + 50}" y="{y + 30}" fill="#666">{tuple(item.shape)}</text>')
+        for i in () if leaf else parents(item):
+            lines.append(f'<line x1="{place[i][0] + 100}" y1="{place[i][1] + 18}" x2="{x}" y2="{y + 18}" stroke="#666"/>')
+    height = 50 * max(map(len, columns.values())) + 10
+    return SVG(f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" font-family="sans-serif" font-size="11" '
+               f'text-anchor="middle">{"".join(lines + drawn)}</svg>')
+
+
+def Variable(data, requires_grad=True):
+    """A Tensor that requires a gradient: an old spelling, from when PyTorch had two classes."""
+    return Tensor(data, requires_grad)
+
+
+def to_numpy(x):
+    """The array of a Tensor; anything else as an array."""
+    return bare(x) if isinstance(x, Tensor) else np.asarray(x)
+
+
+def enable_autograd():
+    """Nothing: gradients need no switching on."""
+
 # %% nbgrader={"grade": true, "grade_id": "test-extras", "locked": true, "points": 4, "schema_version": 3, "solution": false, "task": false}
 def test_unit_extras():
     """Hooks, retain_grad, Function and checkpoint do what their names say."""
@@ -1430,8 +1479,8 @@ One gradient, two ways. How long do small steps take, and how long backward, for
 """
 
 # %% tags=["analysis"]
-w = Tensor(np.random.rand(100, 10), requires_grad=True, dtype=float64)
-data = np.random.rand(32, 100)
+w = Tensor(np.random.randn(100, 10) / 10, requires_grad=True, dtype=float64)
+data = np.random.randn(32, 100)
 start = time.perf_counter()
 by_steps = numerical_gradient(lambda w: np.tanh(data @ w).sum(), w.data)
 middle = time.perf_counter()

@@ -4,10 +4,11 @@
 
 # %% auto #0
 __all__ = ['recording', 'tick', 'age', 'NOTHING', 'numerical_gradient', 'Node', 'Rule', 'gradient', 'record', 'matmul_gradients',
-           'unbroadcast', 'newest_first', 'call_rule', 'pull', 'fitted', 'wrap', 'deposit', 'start', 'backward',
-           'zero_grad', 'grad_mode', 'no_grad', 'enable_grad', 'is_grad_enabled', 'run', 'bare', 'spread',
+           'unbroadcast', 'newest_first', 'call_rule', 'pull', 'fitted', 'wrap', 'deposit', 'first_gradient',
+           'backward', 'zero_grad', 'grad_mode', 'no_grad', 'enable_grad', 'is_grad_enabled', 'run', 'bare', 'spread',
            'scatter_sum', 'choose', 'rows', 'gradcheck', 'grad', 'as_tensors', 'hooked', 'register_hook', 'retain_grad',
-           'Function', 'checkpoint', 'AutogradSystemsProfiler']
+           'Function', 'checkpoint', 'SVG', 'draw_graph', 'Variable', 'to_numpy', 'enable_autograd',
+           'AutogradSystemsProfiler']
 
 # %% ../../modules/05_autograd/autograd_dev.py #imports
 import inspect
@@ -256,7 +257,7 @@ def fitted(g, shape, op):
     except ValueError:
         raise RuntimeError(f"the gradient rule of '{op.__name__}' gave shape {g.shape} for an input of shape {shape}") from None
 
-# %% ../../modules/05_autograd/autograd_dev.py #6aa3fab5
+# %% ../../modules/05_autograd/autograd_dev.py #112e28b2
 def wrap(array, source=None):
     """A Tensor from its value and its recipe: a Node, a leaf (which is itself), or None."""
     if source is not None and type(source) is not Node:
@@ -284,7 +285,7 @@ def deposit(leaf, g, taken):
         leaf.grad = wrap(g)
 
 
-def start(t, gradient, create_graph):
+def first_gradient(t, gradient, create_graph):
     """The gradient that backward begins with: the one given, or 1 for a single number."""
     if not t.requires_grad:
         raise RuntimeError("backward on a tensor that does not require a gradient; make its inputs with requires_grad=True")
@@ -297,7 +298,7 @@ def start(t, gradient, create_graph):
         return gradient if isinstance(gradient, Tensor) else wrap(g)
     return g
 
-# %% ../../modules/05_autograd/autograd_dev.py #32262f7e
+# %% ../../modules/05_autograd/autograd_dev.py #3148b810
 def backward(self, gradient=None, retain_graph=None, create_graph=False):
     """Add to `x.grad` of every leaf x the slope of this tensor with respect to x.  As `torch.Tensor.backward`.
 
@@ -308,7 +309,7 @@ def backward(self, gradient=None, retain_graph=None, create_graph=False):
     >>> x.grad
     Tensor([6.])
     """
-    g = start(self, gradient, create_graph)
+    g = first_gradient(self, gradient, create_graph)
     taken = {id(g)}
     retain = create_graph if retain_graph is None else retain_graph
     for leaf, g in pull({self.node or self: g}, (), retain, create_graph).items() if self.node else [(self, g)]:
@@ -564,7 +565,7 @@ def gradcheck(fn, inputs, eps=1e-6, atol=1e-5, rtol=1e-3):
             raise RuntimeError(f"gradcheck: input {k} at {at}: the rules say {got[at]:.6g}, small steps {want[at]:.6g}")
     return True
 
-# %% ../../modules/05_autograd/autograd_dev.py #ef173efa
+# %% ../../modules/05_autograd/autograd_dev.py #88ac2434
 def grad(outputs, inputs, grad_outputs=None, retain_graph=None, create_graph=False, allow_unused=False):
     """The gradients of `outputs` (a Tensor or several) with respect to `inputs`, as a tuple; no `.grad` changes.  As `torch.autograd.grad`.
 
@@ -578,7 +579,7 @@ def grad(outputs, inputs, grad_outputs=None, retain_graph=None, create_graph=Fal
     given = grad_outputs if isinstance(grad_outputs, (list, tuple)) else [grad_outputs] * len(outputs)
     roots = {}
     for out, g in zip(outputs, given):
-        root, g = out.node or out, start(out, g, create_graph)
+        root, g = out.node or out, first_gradient(out, g, create_graph)
         roots[root] = roots[root] + g if root in roots else g
     nodes, leaves = ({k: g for k, g in roots.items() if (type(k) is Node) is kind} for kind in (True, False))
     found = pull(nodes, {x.node for x in inputs if x.node}, create_graph if retain_graph is None else retain_graph, create_graph)
@@ -698,6 +699,49 @@ def checkpoint(fn, *inputs):
             given[k] = x
         return fn(*given)
     return _Again.apply(run_again, value, before, *tensors, *outside)
+
+# %% ../../modules/05_autograd/autograd_dev.py #0f93254b
+class SVG(str):
+    """A picture as SVG text; JupyterLab draws it."""
+    def _repr_svg_(self):
+        return str(self)
+
+
+def draw_graph(tensor):
+    """The operations behind `tensor`, newest on the right, leaves on the left, as an SVG picture."""
+    def parents(node):
+        return [i for i in node.inputs if i is not None]
+    level, columns, drawn, lines = {tensor.node or tensor: 0}, {}, [], []
+    for node in newest_first([tensor.node]) if tensor.node else []:
+        for i in parents(node):
+            level[i] = max(level.get(i, 0), level[node] + 1)
+    width = max(level.values()) * 130 + 120
+    for item, depth in level.items():
+        columns.setdefault(depth, []).append(item)
+    place = {item: (width - 110 - depth * 130, 10 + 50 * row) for depth, items in columns.items() for row, item in enumerate(items)}
+    for item, (x, y) in place.items():
+        leaf, name = isinstance(item, Tensor), "leaf" if isinstance(item, Tensor) else item.op.__name__
+        drawn.append(f'<rect x="{x}" y="{y}" width="100" height="36" rx="{18 if leaf else 4}" fill="{"#e8f0fe" if leaf else "#fef3e0"}" stroke="#666"/>'
+                     f'<text x="{x + 50}" y="{y + 16}">{name}</text><text x="{x + 50}" y="{y + 30}" fill="#666">{tuple(item.shape)}</text>')
+        for i in () if leaf else parents(item):
+            lines.append(f'<line x1="{place[i][0] + 100}" y1="{place[i][1] + 18}" x2="{x}" y2="{y + 18}" stroke="#666"/>')
+    height = 50 * max(map(len, columns.values())) + 10
+    return SVG(f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" font-family="sans-serif" font-size="11" '
+               f'text-anchor="middle">{"".join(lines + drawn)}</svg>')
+
+
+def Variable(data, requires_grad=True):
+    """A Tensor that requires a gradient: an old spelling, from when PyTorch had two classes."""
+    return Tensor(data, requires_grad)
+
+
+def to_numpy(x):
+    """The array of a Tensor; anything else as an array."""
+    return bare(x) if isinstance(x, Tensor) else np.asarray(x)
+
+
+def enable_autograd():
+    """Nothing: gradients need no switching on."""
 
 # %% ../../modules/05_autograd/autograd_dev.py #c93458c0
 class AutogradSystemsProfiler:

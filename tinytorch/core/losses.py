@@ -116,7 +116,7 @@ def huber_loss(prediction, target, *, reduction="mean", delta=1.0):
     return reduce_loss(where(size <= delta, 0.5 * difference * difference, delta * (size - 0.5 * delta)), reduction)
 
 
-# %% ../../modules/04_losses/losses_dev.py #06b35826
+# %% ../../modules/04_losses/losses_dev.py #f81cba6e
 def class_targets(scores, targets, ignore_index):
     """(dim, targets, keep) for scores (N, C, …) or (C,): the axis of the classes, then which class and whether it counts, (N, 1, …).
 
@@ -126,13 +126,12 @@ def class_targets(scores, targets, ignore_index):
     if scores.dtype.kind != "f" or dim < 0:
         raise TypeError(f"scores must be floats with an axis of classes, (N, C); these are {scores.dtype} of shape {scores.shape}")
     if targets.dtype.kind not in "iu":
-        raise TypeError(f"targets must be class numbers, integers, not {targets.dtype}"
-                        + ("; of one-hot rows take argmax(dim=1)" if targets.shape == scores.shape else ""))
+        one_hot = "; of one-hot rows take argmax(dim=1)" if targets.shape == scores.shape else ""
+        raise TypeError(f"targets must be class numbers, integers, not {targets.dtype}{one_hot}")
     classes, fitting = scores.shape[dim], scores.shape[:dim] + scores.shape[dim + 1:]
     if targets.shape != fitting:
-        raise ValueError(f"{classes} classes along axis {dim} need targets of shape {fitting}, not {targets.shape}"
-                         + (f"; if the classes are last, reshape(-1, {scores.shape[-1]}) the scores and reshape(-1) the targets"
-                            if targets.shape == scores.shape[:-1] else ""))
+        last = f"; if the classes are last: scores.reshape(-1, {scores.shape[-1]}), targets.reshape(-1)" if targets.shape == scores.shape[:-1] else ""
+        raise ValueError(f"{classes} classes along axis {dim} need targets of shape {fitting}, not {targets.shape}{last}")
     keep = targets != ignore_index
     wrong = targets[keep & ((targets < 0) | (targets >= classes))]
     if wrong.size:
