@@ -111,11 +111,11 @@ A computation is a graph. Each operation knows how its own output changes with i
 several paths meet, they add up. For `y = (a * b) + a` at a = 2, b = 3:
 
 ```
-        forward ────────────►                     ◄──────────── backward
-  a = 2 ──┬────► [ × ] ─ 6 ─► [ + ] ─► y = 8        a: 1·3 + 1·1 = 4  ◄─┬── [ × ] ◄─ 1 ── [ + ] ◄── 1
-          │        ▲            ▲                                       │     │              │
-  b = 3 ──┼────────┘            │                   b: 1·2 = 2 ◄────────┼─────┘              │
-          └─────────────────────┘                                       └──────── 1 ◄────────┘
+ forward                         backward: how much y changes with each of them
+ a ─┬──► a * b ──► sum = y       y  1
+    │     ▲         ▲            the product   1
+ b ─┼─────┘         │            b             1 · a     = 2      through the product
+    └───────────────┘            a             1 · b + 1 = 4      through the product, and directly
 ```
 
 The obvious program asks each value to pass its slope on to what it was made of, recursively:
@@ -187,17 +187,17 @@ tick, age = itertools.count().__next__, attrgetter("order")      # numbers, upwa
 
 # %% [markdown]
 """
-The calculus itself is a table: one small function an operation, registered with `@gradient(operation)`.
+The calculus itself is a table: one small function an operation, registered with `@gradient(operation)`. The slope of $e^x$ is $e^x$, so:
 
 ```python
-@gradient(multiply)
-def _(g, need, a, b):
-    return g * b if need[0] else None, g * a if need[1] else None
+@gradient(exp)
+def _(g, out):
+    return g * out
 ```
 
 `g` is the slope of the loss with respect to the *output*; the rule returns the slope for each *input*. It **asks by name** for what it
-wants: `need` (which inputs anybody wants a gradient for), the inputs and `out`, then settings, extras, and `shape` (of the first input).
-What it does not ask for is not kept: a rule for `add` asks for nothing, and the arrays that were added can go.
+wants, in this order: `need` (which inputs anybody wants a gradient for), the inputs and `out`, then settings, extras, and `shape` (of the
+first input). What it does not ask for is not kept: `add` asks for nothing, and the arrays that were added can go.
 
 `Rule` reads those names once, when the rule is registered.
 """
@@ -282,8 +282,9 @@ print(y.node.op.__name__, "made from", y.node.inputs[0].op.__name__, "and from",
 """
 ## 4 · The table
 
-**Your turn.** The rules of arithmetic. `add` shows the form; each of the others is a line. Return one gradient per input, and None where
-`need` says that nobody wants it. Never write into `g` or into what you asked for: others are looking at the same memory.
+**Your turn.** The rules of arithmetic. `add` shows the form; each of the others is a line. Return one gradient per input, in their order, and
+None where `need[0]` or `need[1]` is False: nobody wants that one. Never write into `g` or into what you asked for: others are looking at
+the same memory.
 
 $$\frac{\partial (a-b)}{\partial b} = -1 \qquad \frac{\partial (ab)}{\partial a} = b \qquad \frac{\partial (a/b)}{\partial a} = \frac1b
 \qquad \frac{\partial (a/b)}{\partial b} = -\frac{a}{b^2} = -\frac{\mathrm{out}}{b}$$
@@ -1055,7 +1056,7 @@ def _(g, targets, p, ignore_index, reduction, label_smoothing):
     dim, places, keep = class_targets(p, bare(targets), ignore_index)
     d = p - label_smoothing / p.shape[dim]                       # p minus what was wanted
     np.put_along_axis(d, places, np.take_along_axis(d, places, dim) - (1 - label_smoothing), dim)
-    g = np.expand_dims(g, dim) if reduction == "none" else g / keep.sum() if reduction == "mean" else g
+    g = np.expand_dims(g, dim) if reduction == "none" else g / int(keep.sum()) if reduction == "mean" else g
     return d * np.where(keep, g, 0.0).astype(d.dtype)
 
 
@@ -1405,70 +1406,62 @@ A class that measures: nothing in it is estimated.
 
 # %%
 #| export
+def _measured(forward, rounds=3):
+    """Seconds of `forward()` and of backward from its sum (medians), and the bytes that both hold at their worst moment."""
+    times, tracing = [], tracemalloc.is_tracing()
+    for _ in range(rounds):
+        start, y = time.perf_counter(), forward().sum()
+        middle = time.perf_counter()
+        y.backward()
+        times.append((middle - start, time.perf_counter() - middle))
+    tracing or tracemalloc.start()
+    tracemalloc.reset_peak()
+    before = tracemalloc.get_traced_memory()[0]
+    forward().sum().backward()
+    peak = tracemalloc.get_traced_memory()[1] - before
+    tracing or tracemalloc.stop()
+    seconds = np.median(times, axis=0)
+    return {"forward_time": float(seconds[0]), "backward_time": float(seconds[1]), "memory_bytes": peak}
+
+
+def _steps(y, count):
+    for _ in range(count):
+        y = tanh(y * 0.9)
+    return y
+
+
 class AutogradSystemsProfiler:
-    """Measures what backward and checkpointing really cost on this machine: seconds by the clock, bytes by tracemalloc."""
+    """What backward and checkpointing cost on this machine: seconds by the clock, bytes by tracemalloc."""
 
     def profile_computational_graph_depth(self, max_depth=10, operations_per_level=5):
-        """Time and memory of forward and backward as the graph grows: {"depths": [one dict per depth], "efficiency_metrics", …}."""
-        rows = [self._measure(depth * operations_per_level) | {"depth": depth} for depth in range(1, max_depth + 1)]
+        """Forward and backward of ever longer chains: {"depths": [a dict per depth], "efficiency_metrics", "memory_scaling_factor"}."""
+        x, rows = Tensor(np.full(10_000, 0.5), requires_grad=True), []
+        for depth in range(1, max_depth + 1):
+            count = depth * operations_per_level
+            rows.append({"depth": depth, "operations": 2 * count, **_measured(lambda count=count: _steps(x, count))})
         ratio = sum(r["backward_time"] / r["forward_time"] for r in rows) / len(rows)
         return {"depths": rows, "efficiency_metrics": {"avg_backward_forward_ratio": ratio},
                 "memory_scaling_factor": rows[-1]["memory_bytes"] / rows[0]["memory_bytes"]}
 
-    def _measure(self, operations, size=10_000, rounds=3):
-        def chain():
-            y = x
-            for _ in range(operations):
-                y = y * 1.01
-            return y
-        x, one, times = Tensor(np.ones(size), requires_grad=True), np.ones(size, np.float32), []
-        for _ in range(rounds):
-            start, y = time.perf_counter(), chain()
-            middle = time.perf_counter()
-            y.backward(one)
-            times.append((middle - start, time.perf_counter() - middle))
-        forward, backward = (float(np.median(t)) for t in zip(*times))
-        return {"operations": operations, "forward_time": forward, "backward_time": backward, "memory_bytes": _peak(lambda: chain().backward(one))}
-
     def analyze_memory_checkpointing_trade_offs(self, checkpoint_frequencies=(1, 2, 4, 8), depth=16, size=100_000):
-        """Peak bytes and seconds of one backward through `depth` steps, a checkpoint around every `frequency` of them; None is without."""
+        """The same chain with a checkpoint around every `frequency` steps: a list of dicts, the first without any (None)."""
         x = Tensor(np.full(size, 0.5), requires_grad=True)
 
-        def steps(x, n):
-            for _ in range(n):
-                x = tanh(x * 0.9)
-            return x
-
-        def run_once(frequency):
+        def forward(frequency):
             y = x
             for _ in range(0, depth, frequency or depth):
-                y = steps(y, depth) if frequency is None else checkpoint(lambda y: steps(y, frequency), y)
-            y.sum().backward()
-        rows = []
-        for frequency in (None, *checkpoint_frequencies):
-            start = time.perf_counter()
-            run_once(frequency)
-            rows.append({"frequency": frequency, "time": time.perf_counter() - start, "peak_bytes": _peak(lambda: run_once(frequency))})
-        return rows
-
-
-def _peak(work):
-    """Bytes that `work()` holds at its worst moment, beyond what was there before."""
-    nested = tracemalloc.is_tracing()
-    nested or tracemalloc.start()
-    tracemalloc.reset_peak()
-    before = tracemalloc.get_traced_memory()[0]
-    work()
-    peak = tracemalloc.get_traced_memory()[1] - before
-    nested or tracemalloc.stop()
-    return peak
+                y = checkpoint(_steps, y, frequency) if frequency else _steps(y, depth)
+            return y
+        return [{"frequency": f, **_measured(lambda f=f: forward(f))} for f in (None, *checkpoint_frequencies)]
 
 # %% tags=["analysis"]
 profiler = AutogradSystemsProfiler()
 for row in profiler.profile_computational_graph_depth(max_depth=4, operations_per_level=25)["depths"]:
-    print(f"{row['operations']:4} operations: forward {row['forward_time'] * 1e3:6.2f} ms, backward {row['backward_time'] * 1e3:6.2f} ms, {row['memory_bytes'] / 1e6:5.1f} MB")
+    forward_ms, backward_ms = row["forward_time"] * 1e3, row["backward_time"] * 1e3
+    print(f"{row['operations']:4} operations: forward {forward_ms:6.2f} ms, backward {backward_ms:6.2f} ms, {row['memory_bytes'] / 1e6:5.1f} MB")
 for row in profiler.analyze_memory_checkpointing_trade_offs():
-    print(f"checkpoint every {row['frequency'] or '-'} steps: {row['time'] * 1e3:6.1f} ms, {row['peak_bytes'] / 1e6:5.1f} MB")
+    both_ms = (row["forward_time"] + row["backward_time"]) * 1e3
+    print(f"checkpoint every {row['frequency'] or '-'} steps: {both_ms:6.1f} ms, {row['memory_bytes'] / 1e6:5.1f} MB")
 
 # %% [markdown]
 """
@@ -1509,9 +1502,9 @@ def test_module():
     expect.true(loss().item() < 0.05 < first, "300 steps downhill bring the loss below 0.05", hint="look at the rules of linear, tanh and cross_entropy")
     profiler = AutogradSystemsProfiler()
     report = profiler.profile_computational_graph_depth(max_depth=2, operations_per_level=2)
-    expect.same([r["operations"] for r in report["depths"]], [2, 4], "the profiler runs what it reports")
+    expect.same([r["operations"] for r in report["depths"]], [4, 8], "the profiler runs what it reports")
     none, every4 = profiler.analyze_memory_checkpointing_trade_offs((4,), depth=16, size=10_000)
-    expect.true(every4["peak_bytes"] < none["peak_bytes"], "checkpoints take less memory, measured")
+    expect.true(every4["memory_bytes"] < none["memory_bytes"], "checkpoints take less memory, measured")
 
 test_module()
 

@@ -45,7 +45,7 @@ def test_the_demo_writes_answers_and_leaves_the_rest(tmp_path):
     module.source.write_text(SOURCE, encoding="utf-8")
     stub = {"cells": [{"source": "# One", "metadata": {}}, {"source": "raise", "metadata": {"nbgrader": {"grade_id": "one"}}}]}
     module.notebook.write_text(json.dumps(stub), encoding="utf-8")
-    assert demo._write_solutions(module.notebook, module) == 1
+    assert demo.write_solutions(module.notebook, module) == 1
     first, second = json.loads(module.notebook.read_text(encoding="utf-8"))["cells"]
     assert first == stub["cells"][0] and "".join(second["source"]) == '#| export\ndef one():\n    """1"""\n    return 1'
 

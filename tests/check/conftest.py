@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.check.bench import Bench
+from tests.check.workbench import Bench
 from tito.check.row import Row
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.check.bench import code, demo, graded, solution
+from tests.check.workbench import code, demo, graded, solution
 from tito.cells import Document, document
 from tito.check.names import Uses, bound, defined, skipped_for, used
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.check.bench import SETUP, TEST_ADD, Bench, code, demo
+from tests.check.workbench import SETUP, TEST_ADD, Bench, code, demo
 
 HOME = Path(__file__).parents[2]
 

@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.check.bench import ADD, RIGHT, TEST_ADD, Bench, code, demo, graded, solution, text
+from tests.check.workbench import ADD, RIGHT, TEST_ADD, Bench, code, demo, graded, solution, text
 from tito.check import verdict as verdict_module
 from tito.check.row import STATES, Row
 

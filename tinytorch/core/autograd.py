@@ -29,7 +29,7 @@ import tinytorch.core.tensor as door
 from .activations import erf, gelu, leaky_relu, log_softmax, relu, sigmoid, silu, softmax, tanh
 from .layers import dropout, linear
 from .losses import clamped_log, class_targets, cross_entropy, softplus
-from .tensor import (Tensor, absolute, add, amax, amin, as_array, clip, concatenate, default_generator, divide, exp, expand,
+from .tensor import (Tensor, absolute, add, amax, amin, clip, concatenate, default_generator, divide, exp, expand,
                                    float32, float64, getitem, log, matmul, maximum, mean, minimum, multiply, negative, op, permute, power, reduce_sum,
                                    reshape, sqrt, subtract, through, transpose, where)
 
@@ -525,7 +525,7 @@ def _(g, need, x, w):
     return dx, dw, g2.sum(axis=0) if need[2] else None
 
 
-# %% ../../modules/05_autograd/autograd_dev.py #ea820cac
+# %% ../../modules/05_autograd/autograd_dev.py #30430d64
 @gradient(dropout)
 def _(g, keep, p):
     return g * keep * (1 / (1 - p) if p < 1 else 0.0)
@@ -536,7 +536,7 @@ def _(g, targets, p, ignore_index, reduction, label_smoothing):
     dim, places, keep = class_targets(p, bare(targets), ignore_index)
     d = p - label_smoothing / p.shape[dim]                       # p minus what was wanted
     np.put_along_axis(d, places, np.take_along_axis(d, places, dim) - (1 - label_smoothing), dim)
-    g = np.expand_dims(g, dim) if reduction == "none" else g / keep.sum() if reduction == "mean" else g
+    g = np.expand_dims(g, dim) if reduction == "none" else g / int(keep.sum()) if reduction == "mean" else g
     return d * np.where(keep, g, 0.0).astype(d.dtype)
 
 
@@ -743,61 +743,51 @@ def to_numpy(x):
 def enable_autograd():
     """Nothing: gradients need no switching on."""
 
-# %% ../../modules/05_autograd/autograd_dev.py #c93458c0
+# %% ../../modules/05_autograd/autograd_dev.py #0b4a39c4
+def _measured(forward, rounds=3):
+    """Seconds of `forward()` and of backward from its sum (medians), and the bytes that both hold at their worst moment."""
+    times, tracing = [], tracemalloc.is_tracing()
+    for _ in range(rounds):
+        start, y = time.perf_counter(), forward().sum()
+        middle = time.perf_counter()
+        y.backward()
+        times.append((middle - start, time.perf_counter() - middle))
+    tracing or tracemalloc.start()
+    tracemalloc.reset_peak()
+    before = tracemalloc.get_traced_memory()[0]
+    forward().sum().backward()
+    peak = tracemalloc.get_traced_memory()[1] - before
+    tracing or tracemalloc.stop()
+    seconds = np.median(times, axis=0)
+    return {"forward_time": float(seconds[0]), "backward_time": float(seconds[1]), "memory_bytes": peak}
+
+
+def _steps(y, count):
+    for _ in range(count):
+        y = tanh(y * 0.9)
+    return y
+
+
 class AutogradSystemsProfiler:
-    """Measures what backward and checkpointing really cost on this machine: seconds by the clock, bytes by tracemalloc."""
+    """What backward and checkpointing cost on this machine: seconds by the clock, bytes by tracemalloc."""
 
     def profile_computational_graph_depth(self, max_depth=10, operations_per_level=5):
-        """Time and memory of forward and backward as the graph grows: {"depths": [one dict per depth], "efficiency_metrics", …}."""
-        rows = [self._measure(depth * operations_per_level) | {"depth": depth} for depth in range(1, max_depth + 1)]
+        """Forward and backward of ever longer chains: {"depths": [a dict per depth], "efficiency_metrics", "memory_scaling_factor"}."""
+        x, rows = Tensor(np.full(10_000, 0.5), requires_grad=True), []
+        for depth in range(1, max_depth + 1):
+            count = depth * operations_per_level
+            rows.append({"depth": depth, "operations": 2 * count, **_measured(lambda count=count: _steps(x, count))})
         ratio = sum(r["backward_time"] / r["forward_time"] for r in rows) / len(rows)
         return {"depths": rows, "efficiency_metrics": {"avg_backward_forward_ratio": ratio},
                 "memory_scaling_factor": rows[-1]["memory_bytes"] / rows[0]["memory_bytes"]}
 
-    def _measure(self, operations, size=10_000, rounds=3):
-        def chain():
-            y = x
-            for _ in range(operations):
-                y = y * 1.01
-            return y
-        x, one, times = Tensor(np.ones(size), requires_grad=True), np.ones(size, np.float32), []
-        for _ in range(rounds):
-            start, y = time.perf_counter(), chain()
-            middle = time.perf_counter()
-            y.backward(one)
-            times.append((middle - start, time.perf_counter() - middle))
-        forward, backward = (float(np.median(t)) for t in zip(*times))
-        return {"operations": operations, "forward_time": forward, "backward_time": backward, "memory_bytes": _peak(lambda: chain().backward(one))}
-
     def analyze_memory_checkpointing_trade_offs(self, checkpoint_frequencies=(1, 2, 4, 8), depth=16, size=100_000):
-        """Peak bytes and seconds of one backward through `depth` steps, a checkpoint around every `frequency` of them; None is without."""
+        """The same chain with a checkpoint around every `frequency` steps: a list of dicts, the first without any (None)."""
         x = Tensor(np.full(size, 0.5), requires_grad=True)
 
-        def steps(x, n):
-            for _ in range(n):
-                x = tanh(x * 0.9)
-            return x
-
-        def run_once(frequency):
+        def forward(frequency):
             y = x
             for _ in range(0, depth, frequency or depth):
-                y = steps(y, depth) if frequency is None else checkpoint(lambda y: steps(y, frequency), y)
-            y.sum().backward()
-        rows = []
-        for frequency in (None, *checkpoint_frequencies):
-            start = time.perf_counter()
-            run_once(frequency)
-            rows.append({"frequency": frequency, "time": time.perf_counter() - start, "peak_bytes": _peak(lambda: run_once(frequency))})
-        return rows
-
-
-def _peak(work):
-    """Bytes that `work()` holds at its worst moment, beyond what was there before."""
-    nested = tracemalloc.is_tracing()
-    nested or tracemalloc.start()
-    tracemalloc.reset_peak()
-    before = tracemalloc.get_traced_memory()[0]
-    work()
-    peak = tracemalloc.get_traced_memory()[1] - before
-    nested or tracemalloc.stop()
-    return peak
+                y = checkpoint(_steps, y, frequency) if frequency else _steps(y, depth)
+            return y
+        return [{"frequency": f, **_measured(lambda f=f: forward(f))} for f in (None, *checkpoint_frequencies)]

@@ -136,9 +136,10 @@ class Run:
         return {"row": row.to_dict(), "blame": blame}
 
     def _trouble(self, error: BaseException, cell: Cell) -> dict[str, Any]:
-        from tito.check.reason import trouble_text
+        from tito.check.reason import elsewhere, trouble_text
         text, line = trouble_text(error, cell, self.document)
-        return {"error": text, "line": line}
+        place = elsewhere(error, cell, self.document)
+        return {"error": f"{text}, {place}" if place else text, "line": line}
 
     def _late(self, cell: Cell) -> None:
         from tito.check.reason import running

@@ -47,7 +47,8 @@ def explain(error: BaseException, row: Row, cell: Cell, document: Document, ran:
     missing = _missing(cause, document)
     if missing:
         row.hint = f"no cell defines `{missing}`: the checks look for this name"
-    return row, f"name {missing}" if missing else ""
+    same = f"{row.at}: {row.got}" if row.state == "error" and row.at else ""       # one line, one message: one mistake
+    return row, f"name {missing}" if missing else same
 
 
 def _raised(row: Row, cause: BaseException, failure: CheckFailed | None, test: Spot | None, document: Document) -> Row:
@@ -118,6 +119,13 @@ def trouble_text(error: BaseException, cell: Cell, document: Document) -> tuple[
     mine = _own(trail, document)
     text = unwritten(mine[0].code.co_qualname, mine[1]).partition(":")[0] if mine and _stub(error, trail, *mine) else message(error)
     return text, inside[-1].line if inside else 0
+
+
+def elsewhere(error: BaseException, cell: Cell, document: Document) -> str:
+    """Where an exception that left this cell arose, if it was in a function of another one: a stub's text says so itself."""
+    trail = spots(error)
+    mine = _own(trail, document)
+    return told_place(*mine) if mine and mine[1] != cell and not _stub(error, trail, *mine) else ""
 
 
 def test_spot(trail: list[Spot], cell: Cell) -> Spot | None:
@@ -206,6 +214,7 @@ def _of_broken(row: Row, cell: Cell, error: BaseException, document: Document) -
     row.check, row.got, row.hint = f"cell {label(cell)} runs", text, hints.of_exception(error)
     shown = cell.source.split("\n")[line - 1].strip() if 0 < line <= cell.source.count("\n") + 1 else ""
     row.at = f"cell {label(cell)}" + (f", line {line}: {clean(shown, 200)}" if line else "")
+    row.at = elsewhere(error, cell, document) or row.at
     return row
 
 

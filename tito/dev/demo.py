@@ -91,7 +91,7 @@ def _work_through(student: Student, course: Course, module: Module) -> Iterator[
         raise _surprise(f"{module.label}: a check passes although nothing was written", passed, student.folder)
     student.console.print("\n".join(f"  {line}" for line in _first_card(lines)))
     yield STEPS[2]
-    written = _write_solutions(student.folder / module.notebook.relative_to(course.root), module)
+    written = write_solutions(student.folder / module.notebook.relative_to(course.root), module)
     student.console.print(f"# ... {written} answers are written ...")
     yield STEPS[3]
     student.tito("module", "test", number, show=f"{module.label}  ")
@@ -99,7 +99,7 @@ def _work_through(student: Student, course: Course, module: Module) -> Iterator[
     student.tito("module", "complete", number, show="complete ")
 
 
-def _write_solutions(path: Path, module: Module) -> int:
+def write_solutions(path: Path, module: Module) -> int:
     """Puts the source's answers into a student's notebook, by grade_id; how many."""
     answers = {marks["grade_id"]: cell["source"] for cell in notebook(module.source)["cells"]
                if (marks := cell["metadata"].get("nbgrader")) and marks.get("solution")}
