@@ -16,8 +16,8 @@ MODULES: dict[str, tuple[int, str]] = {
         broadcast_shape cat clip concatenate default_generator divide dot equal exp expand eye flatten float32 float64
         from_numpy full getitem greater greater_equal in_place int64 less less_equal log manual_seed masked_fill matmul
         maximum mean memory_footprint minimum multiply named negative not_equal ones op operand permute power rand randn
-        reduce_sum reflected reshape settle sizes_of sqrt squeeze stack subtract tensor through transpose unsqueeze var
-        where zeros
+        reduce_sum reduction reflected reshape settle sizes_of sqrt squeeze stack subtract tensor through transpose
+        unsqueeze var where zeros
     """),
     "tinytorch.core.activations": (2, """
         Activation GELU LeakyReLU LogSoftmax ReLU SiLU Sigmoid Softmax Tanh erf error_function gelu leaky_relu

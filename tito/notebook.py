@@ -5,6 +5,7 @@ It hides from module 05 the package's modules 05 and later, and makes a failing 
 
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from tito.cells import Document
     from tito.course import Module
 
+TEST = re.compile(r"^def test_\w+\(", re.MULTILINE)
 _root: Path | None = None           # set by the checking process, which runs elsewhere
 
 
@@ -81,8 +83,20 @@ class _Cards:
             self.shell.user_ns["expect"] = expect
 
     def after(self, result: Any) -> None:
-        if result.info is not None and "test_unit" not in (result.info.raw_cell or ""):
-            self.ran = [*self.ran[-300:], (result.info.raw_cell, result.error_before_exec or result.error_in_exec)]
+        source, error = result.info.raw_cell if result.info else "", result.error_before_exec or result.error_in_exec
+        if not TEST.search(source or ""):
+            self.ran = [*self.ran[-300:], (source, error)]
+        elif error is None:
+            self.passed(source)
+
+    def passed(self, source: str) -> None:
+        """Tell of a graded cell that it holds: silence would leave one wondering."""
+        from tito.check.row import blank
+        module = self.module()
+        document = self.document(module)
+        cell = next((c for c in document.tests if c.source.strip() == source.strip()), None) if document else None
+        if cell is not None and module is not None:
+            print("\n".join(blank(cell, module.label).card()))
 
     def show(self, shell: Any, kind: type[BaseException], error: BaseException, tb: Any, tb_offset: int | None = None) -> None:
         """IPython's handler of exceptions: a card below a graded test, its own traceback everywhere else."""
@@ -97,7 +111,7 @@ class _Cards:
         from tito.check.failure import CheckFailed
         from tito.check.row import Row, row_for, told
         from tito.check.site import spots
-        names = [s.code.co_name for s in spots(error) if s.code.co_name.startswith("test_unit")]
+        names = [s.code.co_name for s in spots(error) if s.code.co_name.startswith("test_")]
         module = self.module()
         document = self.document(module)
         cell = next((c for c in document.tests if f"def {names[-1]}(" in c.source), None) if document and names else None

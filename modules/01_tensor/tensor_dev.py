@@ -4,8 +4,8 @@
 
 > An array that knows how it was made: the one type that everything in this course is built from.
 
-A network is arithmetic on blocks of numbers: pixels, weights, probabilities. By the end of this notebook you have a `Tensor` that
-does that arithmetic as fast as NumPy, and one small function, `op`, through which every later module will pass.
+A network is arithmetic on blocks of numbers: pixels, weights, probabilities. By the end of this notebook you have a `Tensor` that does this
+arithmetic, and one small function, `op`, through which every later module will pass.
 """
 
 # %% nbgrader={"grade": false, "grade_id": "start", "locked": true, "schema_version": 3, "solution": false, "task": false}
@@ -25,40 +25,34 @@ import math
 
 import numpy as np
 
+float32, float64, int64 = np.dtype("float32"), np.dtype("float64"), np.dtype("int64")
+
 # %% [markdown]
 """
 ## 1 · What a tensor holds
-
 Python already has lists of numbers. Why not use them? Run this cell: the same million additions, written twice.
 """
 
 # %% tags=["analysis"]
-import time
+import timeit
 
 import matplotlib.pyplot as plt
 
-numbers = [float(i) for i in range(1_000_000)]
-array = np.array(numbers, dtype=np.float32)
-
+plt.rcParams["figure.figsize"] = 5, 3
 
 def seconds(work, rounds=5):
     """The shortest of `rounds` runs, in seconds."""
-    times = []
-    for _ in range(rounds):
-        start = time.perf_counter()
-        work()
-        times.append(time.perf_counter() - start)
-    return min(times)
+    return min(timeit.repeat(work, number=1, repeat=rounds))
 
-
+numbers = [float(i) for i in range(1_000_000)]
+array = np.array(numbers, dtype=np.float32)
 slow, fast = seconds(lambda: [x + 1.0 for x in numbers]), seconds(lambda: array + 1.0)
-print(f"list  {slow * 1e3:6.2f} ms")
-print(f"array {fast * 1e3:6.2f} ms, {slow / fast:.0f} times less")
+print(f"list {slow * 1e3:.2f} ms, array {fast * 1e3:.2f} ms: {slow / fast:.0f} times less")
 
 # %% [markdown]
 """
-A list holds a million *pointers* to a million separate Python objects. An array is one block of memory with the numbers side by side,
-and one description of them:
+A list holds a million *pointers* to a million separate Python objects. An array is one block of memory with the numbers side by side, and one
+description of them:
 
 ```
  a list                                an ndarray
@@ -67,34 +61,27 @@ and one description of them:
  └─┼─┴─┼─┴─┼─┘                         │ shape (2, 3)            │   how they are arranged
    ▼   ▼   ▼                           │ data ─┐                 │
  ┌───┐┌───┐┌───┐                       └───────┼─────────────────┘
- │1.0││2.0││3.0│  28 bytes each                ▼
+ │1.0││2.0││3.0│  24 bytes each                ▼
  └───┘└───┘└───┘                       │1.0│2.0│3.0│4.0│5.0│6.0│   4 bytes each
 ```
 
-**dtype.** NumPy makes `float64` from Python's floats: 8 bytes a number. Networks are trained in `float32`: half the memory, twice the
-numbers in each step of the processor, and precision enough. So a Tensor's rule is:
+NumPy makes `float64` of Python's floats: 8 bytes a number. Networks are trained in `float32`: half the memory, twice the numbers in each step of
+the processor, and precision enough. So a Tensor's rule is:
 
 * floats become `float32`, unless somebody asks for another dtype by name;
 * whole numbers and truth values stay what they are (a `float32` cannot hold the token id 16,777,217);
 * anything that is not a number is refused at once, with a sentence that says so.
-"""
 
-# %%
-#| export
-float32, float64, int64 = np.dtype("float32"), np.dtype("float64"), np.dtype("int64")
-
-# %% [markdown]
-"""
-**Your turn.** `np.asarray(data, dtype)` does most of it: it makes an array of lists and numbers and leaves arrays alone.
-`array.dtype.kind` is one letter: `f` float, `i` and `u` whole numbers, `b` bool, and others (`U` text, `O` objects).
+**Your turn.** `np.asarray(data, dtype)` does most of it: it makes an array of lists and numbers and leaves arrays alone. `array.dtype.kind` is one
+letter: `f` float, `i` and `u` whole numbers, `b` bool, and others (`U` text, `O` objects).
 """
 
 # %% nbgrader={"grade": false, "grade_id": "as-array", "locked": false, "schema_version": 3, "solution": true, "task": false}
 #| export
 def as_array(data, dtype=None):
-    """The ndarray for `data`: numbers, lists of numbers or an array.  float64 becomes float32 unless `dtype` is given.
+    """The ndarray for `data`: a number, a list of numbers or an array.  float64 becomes float32, unless `dtype` is given.
 
-    Raises TypeError where the result is not of numbers or truth values.
+    TypeError for what holds no numbers, such as text and objects.
 
     >>> as_array([1.0, 2.0]).dtype, as_array([1, 2]).dtype, as_array([1.0], float64).dtype
     (dtype('float32'), dtype('int64'), dtype('float64'))
@@ -103,47 +90,43 @@ def as_array(data, dtype=None):
     array = np.asarray(data, dtype)
     if array.dtype.kind not in "fiub":
         raise TypeError(f"a tensor holds numbers, not {array.dtype}: {data!r:.60}")
-    if array.dtype == float64 and dtype is None:
-        array = array.astype(float32)
-    return array
+    return array.astype(float32) if array.dtype == float64 and dtype is None else array
     ### END SOLUTION
 
 # %% nbgrader={"grade": true, "grade_id": "test-as-array", "locked": true, "points": 8, "schema_version": 3, "solution": false, "task": false}
 def test_unit_as_array():
     """as_array makes float32 of floats, leaves whole numbers alone, and refuses what is not a number."""
     expect.close(lambda: as_array([[1.5, 2.0], [3.0, 4.0]]), [[1.5, 2.0], [3.0, 4.0]], "the numbers are kept")
-    expect.same(lambda: as_array([1.5, 2.0]).dtype, float32, "Python floats become float32", hint="NumPy made float64; use astype(float32)")
-    expect.same(lambda: as_array(np.ones(3)).dtype, float32, "so do float64 arrays")
-    expect.same(lambda: as_array([1, 2]).dtype, int64, "whole numbers stay whole", hint="change only float64, not every dtype")
-    expect.same(lambda: as_array(16_777_217).item(), 16_777_217, "float32 would have made 16,777,216 of this one")
+    expect.same(lambda: as_array([1.5, 2.0]).dtype, float32, "floats become float32", hint="NumPy made float64: use astype(float32)")
+    expect.same(lambda: as_array(np.ones(3)).dtype, float32, "so do float64 arrays", hint="ask the result for its dtype, not `data` for its type")
+    expect.same(lambda: as_array(16_777_217).item(), 16_777_217, "whole numbers stay whole", hint="float32 makes 16,777,216 of it: change only float64")
     expect.same(lambda: as_array([True, False]).dtype, np.dtype(bool), "truth values stay bool")
-    expect.same(lambda: as_array([1.0], float64).dtype, float64, "a dtype that is asked for is kept", hint="look whether `dtype` is None")
-    expect.same(lambda: as_array([1, 2], "float32").dtype, float32, "also when it is spelt as text")
-    expect.raises(TypeError, lambda: as_array(["cat", "dog"]), "text is refused", hint='raise TypeError when dtype.kind is not one of "fiub"')
-    expect.raises(TypeError, lambda: as_array({"a": 1}), "and so is a dict")
-
+    expect.same(lambda: (as_array([1.0], float64).dtype, as_array([1, 2], "float32").dtype), (float64, float32), "a dtype that is asked for is kept", hint="look whether `dtype` is None")
+    for what, data in [("text", ["cat", "dog"]), ("a dict", {"a": 1})]:
+        expect.raises(TypeError, lambda: as_array(data), f"{what} is refused", hint='raise TypeError when dtype.kind is not one of "fiub"')
 test_unit_as_array()
 
 # %% [markdown]
 """
-Now the class. `__slots__` lists every attribute that a Tensor will ever have: no others can be set by mistake, and it takes less
-memory. Only `data` is used in this module. The rest are empty places that later modules fill:
+Now the class. `__slots__` lists every attribute that a Tensor will ever have: no others can be set by mistake, and it takes less memory. Only
+`data` is used in this module. The rest are empty places that module 05 fills:
 
 ```
  Tensor ── data            the ndarray
-        ├─ requires_grad   does anybody want its gradient?      module 05
-        ├─ grad            the gradient, once there is one      module 05
-        ├─ node            how it was made                      module 05
-        └─ hooks           who wants to see its gradient        module 05
+        ├─ requires_grad   does anybody want its gradient?
+        ├─ grad            the gradient, once there is one
+        ├─ node            how it was made
+        └─ hooks           who wants to see its gradient
 ```
+
+A class does not have to be finished in one cell: a function becomes a method when it is assigned to the class. So the class cell holds the
+constructor, the next one shows a Tensor and gives its numbers back, and from there on methods are added as they are needed.
 """
 
 # %%
 #| export
 class Tensor:
-    """Numbers in a block: `data` is always an ndarray.  As `torch.Tensor`.
-
-    An array that is given keeps its memory (`Tensor(a).data is a` when its dtype fits); `tensor(a)` copies it.
+    """Numbers in a block: `data` is always an ndarray (the one that was given, when its dtype fits; `tensor(a)` copies).  As `torch.Tensor`.
 
     >>> Tensor([[1, 2, 3], [4, 5, 6]]).shape
     (2, 3)
@@ -153,6 +136,8 @@ class Tensor:
     def __init__(self, data, requires_grad=False, dtype=None):
         if isinstance(data, Tensor):
             data, dtype = data.data, dtype or data.dtype
+        if isinstance(data, (list, tuple)) and any(isinstance(t, Tensor) and t.requires_grad for t in data):
+            raise TypeError("Tensor([…]) would lose the gradients of the tensors in the list; join them with stack(…) or cat(…)")
         self.data = as_array(data, dtype)
         if requires_grad and self.data.dtype.kind != "f":
             raise TypeError(f"only floats have gradients; this tensor is {self.data.dtype}")
@@ -164,12 +149,6 @@ class Tensor:
     size = property(lambda self: self.data.size)        # 6
     dtype = property(lambda self: self.data.dtype)      # float32
 
-# %% [markdown]
-"""
-A class does not have to be finished in one cell. A function becomes a method when it is assigned to the class, so from here on
-methods are added as they are needed. First, how a Tensor shows itself and gives its numbers back.
-"""
-
 # %%
 #| export
 def _repr(self):
@@ -177,23 +156,17 @@ def _repr(self):
     kind = "" if self.dtype == float32 else f", dtype={self.dtype}"
     return f"Tensor({rows}{kind}{', requires_grad=True' if self.requires_grad else ''})"
 
-
 def _item(self):
     if self.size != 1:
         raise ValueError(f"item: one number wanted, this tensor of shape {self.shape} has {self.size}")
     return self.data.item()
 
-
-Tensor.__repr__ = _repr
-Tensor.item = _item                                              # a Python number
-Tensor.numpy = lambda self: self.data                            # the array itself, not a copy
-Tensor.tolist = lambda self: self.data.tolist()
-Tensor.numel = lambda self: self.data.size
+Tensor.__repr__, Tensor.item = _repr, _item                      # item: a Python number
+Tensor.numpy, Tensor.tolist = lambda self: self.data, lambda self: self.data.tolist()       # numpy: the array itself, not a copy
+Tensor.numel, Tensor.__len__ = lambda self: self.data.size, lambda self: len(self.data)
 Tensor.detach = lambda self: Tensor(self.data, dtype=self.dtype)           # same numbers, no history
 Tensor.copy = lambda self: Tensor(self.data.copy(), dtype=self.dtype)      # numbers of its own, no history
-Tensor.__len__ = lambda self: len(self.data)
-Tensor.__float__ = lambda self: float(_item(self))
-Tensor.__int__ = lambda self: int(_item(self))
+Tensor.__float__, Tensor.__int__ = lambda self: float(_item(self)), lambda self: int(_item(self))
 Tensor.__bool__ = lambda self: bool(_item(self))
 Tensor.__format__ = lambda self, spec: format(_item(self), spec) if spec else repr(self)
 
@@ -202,13 +175,13 @@ Tensor([[1, 2, 3], [4, 5, 6]], dtype=float32)
 
 # %% [markdown]
 """
-**Your turn.** Memory is what runs out first when networks grow. How many bytes do the numbers of a tensor take?
+**Your turn.** Memory is what runs out first when networks grow. How many bytes do the numbers of a tensor take? One takes `dtype.itemsize`.
 """
 
 # %% nbgrader={"grade": false, "grade_id": "memory-footprint", "locked": false, "schema_version": 3, "solution": true, "task": false}
 #| export
 def memory_footprint(self):
-    """Bytes that the numbers take: how many there are, times the bytes of one.
+    """Bytes that the numbers of a Tensor take: how many there are, times the bytes of one.
 
     >>> memory_footprint(Tensor([1.0, 2.0, 3.0]))
     12
@@ -217,7 +190,6 @@ def memory_footprint(self):
     return self.size * self.dtype.itemsize
     ### END SOLUTION
 
-
 Tensor.memory_footprint = memory_footprint
 
 # %% nbgrader={"grade": true, "grade_id": "test-memory-footprint", "locked": true, "points": 4, "schema_version": 3, "solution": false, "task": false}
@@ -225,27 +197,21 @@ def test_unit_memory_footprint():
     """A tensor knows its size in memory, and gives its numbers back."""
     x = Tensor([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]])                       # (2, 3)
     expect.same(lambda: x.memory_footprint(), 24, "six float32 numbers take 24 bytes", mistaken={
-        "that is how many numbers there are; each takes dtype.itemsize bytes": 6,
-        "float32 numbers take 4 bytes each, not 8": 48,
-        "count every number, not only the rows": 8})
+        "that is how many numbers there are; each takes dtype.itemsize bytes": 6, "float32 numbers take 4 bytes each, not 8": 48, "count every number, not only the rows": 8})
     expect.same(lambda: Tensor([1, 2, 3]).memory_footprint(), 24, "three int64 numbers take 8 bytes each", hint="ask dtype.itemsize")
-    expect.same(lambda: Tensor(np.ones((2, 5)), dtype=float64).memory_footprint(), 80, "ten float64 numbers take 80")
     expect.same((x.shape, x.ndim, x.size, x.numel(), len(x)), ((2, 3), 2, 6, 6, 2), "shape, ndim, size, numel, len")
-    expect.same(x.tolist(), [[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]], "tolist gives Python's lists back")
-    expect.same((Tensor(2.5).item(), float(Tensor(2.5)), int(Tensor(7)), bool(Tensor(0))), (2.5, 2.5, 7, False), "one number becomes Python's")
+    expect.same((x.tolist(), repr(Tensor([1.0]))), ([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]], "Tensor([1.])"), "it shows itself, and tolist gives Python's lists back")
+    expect.same((Tensor(2.5).item(), float(Tensor(4.0)), int(Tensor(7)), bool(Tensor(0)), f"{Tensor(2.5):.2f}"), (2.5, 4.0, 7, False, "2.50"), "one number becomes Python's")
     expect.raises(ValueError, lambda: x.item(), "six numbers are not one", match="item (2, 3)")
     expect.raises(TypeError, lambda: Tensor([1, 2], requires_grad=True), "whole numbers have no gradient")
     expect.true(x.detach().data is x.data and x.copy().data is not x.data, "detach shares the numbers, copy does not")
-    expect.same((repr(Tensor([1.0])), f"{Tensor(0.5):.2f}"), ("Tensor([1.])", "0.50"), "it shows itself")
-
 test_unit_memory_footprint()
 
 # %% [markdown]
 """
 ## 2 · The door
-
-Tensors should add, multiply, take exponentials … a hundred operations in all. Each has to do the same three things: take the
-arrays out of the tensors, compute with NumPy, put the result into a new tensor. Here is what becomes of that when it is written out:
+Tensors should add, multiply, take exponentials … dozens of operations in all. Each has to do the same three things: take the arrays out of the
+tensors, compute with NumPy, put the result into a new tensor. Here is what becomes of that when it is written out:
 
 ```python
 def add(a, b):
@@ -254,8 +220,7 @@ def add(a, b):
     return Tensor(a + b)                            # the only line that is about adding
 ```
 
-So write it once. A *decorator* takes a function and returns a better one. Ours takes a function of arrays and returns a function of
-tensors:
+So write it once. A *decorator* takes a function and returns a better one. Ours takes a function of arrays and returns a function of tensors:
 
 ```
         tensors        arrays                  array          tensor
@@ -275,8 +240,7 @@ def lift(forward):
     >>> double(Tensor([1.0, 2.0]))
     Tensor([2., 4.])
     """
-    def lifted(*args):
-        """Take the arrays out of `args`, compute, wrap the result."""
+    def lifted(*args):                  # args: a tuple of Tensors and numbers
         ### BEGIN SOLUTION
         arrays = [a.data if isinstance(a, Tensor) else a for a in args]
         return Tensor(forward(*arrays))
@@ -286,26 +250,17 @@ def lift(forward):
 # %% nbgrader={"grade": true, "grade_id": "test-lift", "locked": true, "points": 10, "schema_version": 3, "solution": false, "task": false}
 def test_unit_lift():
     """lift turns a function of arrays into a function of tensors."""
-    plus = lift(lambda a, b: a + b)
-    x = Tensor([1.0, 2.0])
+    x, plus, seen = Tensor([1.0, 2.0]), lift(lambda a, b: a + b), []
     expect.same(lambda: type(plus(x, x)), Tensor, "the result is a Tensor", hint="wrap what `forward` returns: Tensor(…)")
-    expect.close(lambda: plus(x, x), [2.0, 4.0], "it computes with the arrays")
-    expect.close(lambda: plus(x, 10.0), [11.0, 12.0], "numbers go through as they are", raises={
-        AttributeError: "a float has no .data: unwrap only what is a Tensor"})
-    expect.close(lambda: plus(3.0, x), [4.0, 5.0], "in any place")
-    seen = []
+    expect.close(lambda: plus(x, x), [2, 4], "it computes with the arrays")
+    expect.close(lambda: plus(x, 10.0), [11, 12], "numbers go through as they are", raises={AttributeError: "a float has no .data: unwrap only what is a Tensor"})
+    expect.close(lambda: lift(lambda a, b, c: a * b + c)(2.0, x, x), [3, 6], "in any place, among any number of arguments", hint="look at each of `args`")
     lift(lambda a: seen.append(type(a)) or a)(x)
     expect.same(seen, [np.ndarray], "forward sees arrays, called once", hint="unwrap with .data, and call `forward` once")
-    expect.close(lambda: lift(lambda a, b, c: a * b + c)(x, 2.0, x), [3.0, 6.0], "any number of arguments", hint="use *args")
-
 test_unit_lift()
 
-# %% [markdown]
-"""
-It works, and yet it would not carry a course. Two failures to run:
-"""
-
 # %%
+# `lift` works, and yet it would not carry a course.  Two failures:
 exact = Tensor([1.0 + 1e-12], dtype=float64)
 print(lift(lambda a: a * 1.0)(exact).dtype, "came out, float64 went in")
 try:
@@ -317,18 +272,21 @@ except ValueError as error:
 """
 Precision that somebody asked for was lost, and the message speaks of `gufunc` signatures, not of what *you* did.
 
-The full decorator is called `op`, and it is given. It is `lift` with four additions; read them one after the other.
+The full decorator is called `op`, and it is given. It is `lift` with four additions, in this order:
 
-**1. Dtypes.** A result is `float64` only if an input was. Python's numbers (and NumPy's) never widen a tensor: they are *weak*.
+1. **Dtypes.** A result is `float64` only if an input was. Python's numbers (and NumPy's) never widen a tensor: they are *weak*.
+2. **Names.** An error says which operation it was, on which shapes; `broadcast_shape`, which you write in part 3, explains shapes that do not fit.
+3. **Settings by name.** `x.sum(dim=0)`: what has a place among the inputs goes there, and NumPy's spellings `axis` and `keepdims` are understood.
+4. **Two empty chairs.** Whoever wants to know what a network does need only sit down here. On `record`, module 05 will note how each result was
+   made: that is all it takes to compute gradients. `around` is a list, which a profiler or half precision (modules 15, 16) joins while at work.
 """
 
 # %%
 #| export
-WEAK = {int, float, bool, type(None), tuple, slice, type(...), str}      # go through as they are
-
+WEAK = {int, float, bool, type(None), slice, type(...), str}             # go through as they are
 
 def operand(x, args):
-    """An argument that is not a Tensor: arrays and lists follow the dtype rule, NumPy's scalars become Python's."""
+    """An argument that is neither a Tensor nor weak: arrays and lists follow the dtype rule, NumPy's scalars become Python's."""
     if isinstance(x, np.generic):
         return x.item()
     if isinstance(x, (list, tuple)) and any(isinstance(t, Tensor) for t in x):
@@ -338,23 +296,15 @@ def operand(x, args):
         return np.asarray(x) if wide else as_array(x)
     return x
 
-
 def settle(data, arrays):
     """What an operation computed, as an ndarray that is float64 only if an input was."""
     data = np.asarray(data)
     wide = any(isinstance(a, np.ndarray) and a.dtype == float64 for a in arrays)
     return data.astype(float32) if data.dtype == float64 and not wide else data
 
-# %% [markdown]
-"""
-**2. Names.** An error says which operation it was, on which shapes. `broadcast_shape` is yours to write in part 3; it explains shapes
-that do not fit better than NumPy does.
-"""
-
 # %%
 #| export
 SYMBOLS = {"add": "+", "subtract": "-", "multiply": "*", "divide": "/", "power": "**", "matmul": "@"}
-
 
 def named(error, op, arrays):
     """The same error, telling of the operation and its shapes: `add: (2, 3) + (4,): …`."""
@@ -368,24 +318,14 @@ def named(error, op, arrays):
     kind = next(k for k in (IndexError, TypeError, ValueError) if isinstance(error, k))
     return kind(f"{name}: {(f' {sign} ' if sign else ', ').join(map(str, shapes))}: {error}")
 
-# %% [markdown]
-"""
-**3. Settings by name.** `x.sum(dim=0)`: what has a place among the inputs goes to its place, and NumPy's spellings `axis` and
-`keepdims` are understood for PyTorch's `dim` and `keepdim`.
-"""
-
-# %%
-#| export
 ALIASES = {"axis": "dim", "keepdims": "keepdim"}
 
-
 def in_place(op, args, params):
-    """`linear(x, b=bias, w=weight)`: named inputs in their places, and the settings that are left."""
+    """`linear(x, b=bias, w=weight)`: the inputs, each in its place, and the settings that are left."""
     params = {ALIASES.get(name, name): value for name, value in params.items()}
     for name, default in list(op.places.items())[len(args):]:
-        if not params.keys() & op.places.keys():
-            break
-        args += (params.pop(name, default),)
+        if params.keys() & op.places.keys():
+            args += (params.pop(name, default),)
     for name, value in params.items():
         if isinstance(value, Tensor):
             if value.requires_grad:
@@ -393,52 +333,30 @@ def in_place(op, args, params):
             params[name] = value.data
     return args, params
 
-# %% [markdown]
-"""
-**4. Two empty chairs.** Every operation on tensors passes through this one function, so whoever wants to know what a network does need
-only sit down here:
-
-* `record`: module 05 will sit here and note how each result was made. That is all it takes to compute gradients.
-* `around`: a list. A profiler (module 15) or half precision (module 16) joins while it is at work. Empty, it costs one glance.
-"""
-
 # %%
 #| export
 OPS = {}            # name -> operation
 record = None       # record(op, args, arrays, params, extra, data) -> how it was made, or None
 around = []         # watch(call, op, arrays, params) -> what call(arrays, params) returns
 
-
 def through(op, run, arrays, params):
     """`run(*arrays, **params)`, with everybody who sits around the door looking on."""
-    def call(arrays, params):
-        return run(*arrays, **params)
+    call = lambda arrays, params: run(*arrays, **params)
     for watch in around:
         call = functools.partial(watch, call, op)
     return call(arrays, params)
-
-# %% [markdown]
-"""
-And the door itself. A `forward` may also return a pair `(result, {name: value})` with what its gradient will want later (dropout keeps
-its mask that way).
-"""
 
 # %%
 #| export
 def op(forward):
     """Lift a function of arrays to Tensors: the one door through which every operation passes.
 
-    `forward` returns its result, or (result, {what its gradient will want}).  A plain function comes back, so that it can be a method.
+    `forward` returns its result, or (result, {name: what its gradient will want}), as dropout does to keep its mask.
 
-    >>> @op
-    ... def cube(x):
-    ...     return x * x * x
-    >>> cube(Tensor([2.0]))
+    >>> op(lambda x: x * x * x)(Tensor([2.0]))
     Tensor([8.])
     """
-    kinds = inspect.signature(forward).parameters.values()
     new = Tensor.__new__
-
     @functools.wraps(forward)
     def lifted(*args, **params):
         if params:
@@ -465,7 +383,7 @@ def op(forward):
         out.requires_grad = node is not None
         return out
 
-    lifted.places = {p.name: p.default for p in kinds if p.kind == p.POSITIONAL_OR_KEYWORD}
+    lifted.places = {p.name: p.default for p in inspect.signature(forward).parameters.values() if p.kind == p.POSITIONAL_OR_KEYWORD}
     lifted.rule = None                                           # its gradient: module 05
     OPS[forward.__name__] = lifted
     return lifted
@@ -473,8 +391,54 @@ def op(forward):
 # %% [markdown]
 """
 ## 3 · Arithmetic, and how shapes meet
+With the door in place, an operation is its one line; and where NumPy has it as a function, not even that, as you will see below.
 
-With the door in place, an operation is its one line; and where NumPy has it as a function, not even that.
+**Your turn.** `add` and `subtract` are done; three more. Below `@op`, `a` and `b` are arrays or plain numbers, never Tensors. `power` has a trap
+of its own: NumPy computes `a ** 3` by a general method. Compare:
+"""
+
+# %% tags=["analysis"]
+a = np.linspace(0.1, 2, 100_000, dtype=np.float32)
+general, product = seconds(lambda: a ** 3), seconds(lambda: a * a * a)
+print(f"a ** 3 {general * 1e6:.0f} µs, a * a * a {product * 1e6:.0f} µs: {general / product:.1f} times less")
+
+# %% nbgrader={"grade": false, "grade_id": "arithmetic", "locked": false, "schema_version": 3, "solution": true, "task": false}
+#| export
+@op
+def add(a, b):
+    """a + b, element by element."""
+    return a + b
+
+@op
+def subtract(a, b):
+    """a - b, element by element."""
+    return a - b
+
+@op
+def multiply(a, b):
+    """a * b, element by element.  `a` and `b` are arrays (or numbers) here, as in the next two."""
+    ### BEGIN SOLUTION
+    return a * b
+    ### END SOLUTION
+
+@op
+def divide(a, b):
+    """a / b, element by element; whole numbers give floats."""
+    ### BEGIN SOLUTION
+    return a / b
+    ### END SOLUTION
+
+@op
+def power(a, b):
+    """a ** b, element by element; where `b` is the plain number 3, two multiplications."""
+    ### BEGIN SOLUTION
+    return a * a * a if type(b) in (int, float) and b == 3 else a ** b
+    ### END SOLUTION
+
+# %% [markdown]
+"""
+Python turns `a + b` into `a.__add__(b)`, and where `a` is a plain number that does not know tensors, into `b.__radd__(a)`: the *reflected* form,
+in which the sides are swapped. Both are made from the operation, never written twice.
 """
 
 # %%
@@ -485,140 +449,63 @@ def from_numpy(ufunc):
     forward.__name__, forward.__doc__ = ufunc.__name__, f"NumPy's {ufunc.__name__}, element by element."
     return op(forward)
 
+negative, absolute, exp, log, sqrt = map(from_numpy, (np.negative, np.absolute, np.exp, np.log, np.sqrt))
+maximum, minimum, equal, not_equal = map(from_numpy, (np.maximum, np.minimum, np.equal, np.not_equal))
+less, less_equal, greater, greater_equal = map(from_numpy, (np.less, np.less_equal, np.greater, np.greater_equal))
 
-negative, absolute = from_numpy(np.negative), from_numpy(np.absolute)
-exp, log, sqrt = from_numpy(np.exp), from_numpy(np.log), from_numpy(np.sqrt)
-maximum, minimum = from_numpy(np.maximum), from_numpy(np.minimum)
-equal, not_equal = from_numpy(np.equal), from_numpy(np.not_equal)
-less, less_equal = from_numpy(np.less), from_numpy(np.less_equal)
-greater, greater_equal = from_numpy(np.greater), from_numpy(np.greater_equal)
-
-# %% [markdown]
-"""
-**Your turn.** `add` is done; three more on arrays. `power` has a trap of its own: NumPy computes `a ** 3` by a general method that is
-many times slower than `a * a * a`. Measured right here:
-"""
-
-# %% tags=["analysis"]
-a = np.linspace(0.1, 2, 100_000, dtype=np.float32)
-print(f"a ** 3     {seconds(lambda: a ** 3) * 1e6:8.0f} µs")
-print(f"a * a * a  {seconds(lambda: a * a * a) * 1e6:8.0f} µs")
-
-# %% nbgrader={"grade": false, "grade_id": "arithmetic", "locked": false, "schema_version": 3, "solution": true, "task": false}
-#| export
-@op
-def add(a, b):
-    """a + b, element by element."""
-    return a + b
-
-
-@op
-def subtract(a, b):
-    """a - b, element by element."""
-    return a - b
-
-
-@op
-def multiply(a, b):
-    """a * b, element by element."""
-    ### BEGIN SOLUTION
-    return a * b
-    ### END SOLUTION
-
-
-@op
-def divide(a, b):
-    """a / b, element by element; whole numbers give floats."""
-    ### BEGIN SOLUTION
-    return a / b
-    ### END SOLUTION
-
-
-@op
-def power(a, b):
-    """a ** b, element by element; a cube is two multiplications."""
-    ### BEGIN SOLUTION
-    if type(b) in (int, float) and b == 3:
-        return a * a * a
-    return a ** b
-    ### END SOLUTION
-
-# %% [markdown]
-"""
-Python turns `a + b` into `a.__add__(b)`, and where `a` is a plain number that does not know tensors, into `b.__radd__(a)`: the
-*reflected* form, in which the sides are swapped. Both are made from the operation, never written twice. (`==` compares elements, so
-Python must be told that tensors can still be keys of a dict: `__hash__`.)
-"""
-
-# %%
-#| export
 def reflected(op):
     """The operation with its sides swapped: for `2 - x`, Python calls `x.__rsub__(2)`."""
     return lambda a, b: op(b, a)
-
 
 for _name, _op in dict(add=add, sub=subtract, mul=multiply, truediv=divide, pow=power).items():
     setattr(Tensor, f"__{_name}__", _op)
     setattr(Tensor, f"__r{_name}__", reflected(_op))
 for _name, _op in dict(eq=equal, ne=not_equal, lt=less, le=less_equal, gt=greater, ge=greater_equal, neg=negative, abs=absolute).items():
     setattr(Tensor, f"__{_name}__", _op)
-Tensor.exp, Tensor.log, Tensor.sqrt, Tensor.abs, Tensor.__hash__ = exp, log, sqrt, absolute, object.__hash__
+Tensor.exp, Tensor.log, Tensor.sqrt, Tensor.abs = exp, log, sqrt, absolute
+Tensor.__hash__ = object.__hash__           # `==` compares elements; a tensor can still be the key of a dict
 
 # %% nbgrader={"grade": true, "grade_id": "test-arithmetic", "locked": true, "points": 8, "schema_version": 3, "solution": false, "task": false}
 def test_unit_arithmetic():
     """Tensors add, subtract, multiply, divide and raise to powers, both ways round."""
-    a, b = Tensor([1.0, 2.0, 3.0]), Tensor([4.0, 5.0, 6.0])
-    expect.close(lambda: a + b, [5.0, 7.0, 9.0], "addition")
-    expect.close(lambda: b - a, [3.0, 3.0, 3.0], "subtraction", mistaken={"the sides are swapped": [-3.0, -3.0, -3.0]})
-    expect.close(lambda: a * b, [4.0, 10.0, 18.0], "multiplication, element by element")
-    expect.close(lambda: b / a, [4.0, 2.5, 2.0], "division", mistaken={
-        "the sides are swapped": [0.25, 0.4, 0.5], "that is // : / keeps the fraction": [4.0, 2.0, 2.0]})
-    expect.close(lambda: a ** 3, [1.0, 8.0, 27.0], "a cube")
+    a, b, whole = Tensor([1.0, 2.0, 3.0]), Tensor([4.0, 5.0, 6.0]), Tensor([1, 2])
+    expect.close(lambda: a + b, [5, 7, 9], "addition")
+    expect.close(lambda: b - a, [3, 3, 3], "subtraction", mistaken={"the sides are swapped": [-3, -3, -3]})
+    expect.close(lambda: a * b, [4, 10, 18], "multiplication, element by element")
+    expect.close(lambda: b / a, [4.0, 2.5, 2.0], "division", mistaken={"the sides are swapped": [0.25, 0.4, 0.5], "that is //, and / keeps the fraction": [4, 2, 2]})
+    expect.close(lambda: a ** 3, [1, 8, 27], "a cube")
     expect.close(lambda: a ** 0.5, np.sqrt([1.0, 2.0, 3.0]), "any power", hint="only a power of exactly 3 is a * a * a")
-    expect.close(lambda: -a, [-1.0, -2.0, -3.0], "negation")
-    expect.close(lambda: 10 - a, [9.0, 8.0, 7.0], "a number on the left")
-    expect.close(lambda: 6 / a, [6.0, 3.0, 2.0], "and divided by a tensor")
-    expect.close(lambda: 2 ** a, [2.0, 4.0, 8.0], "and raised to one")
-    expect.close(lambda: 1 + a * 2, [3.0, 5.0, 7.0], "in one expression")
-    expect.same(lambda: (a * np.float64(2) + 1.0).dtype, float32, "numbers never widen a tensor")
-    expect.same(lambda: (Tensor([1.0], dtype=float64) * 2).dtype, float64, "float64 that was asked for stays")
-    expect.close(lambda: Tensor([1, 2]) / Tensor([2, 2]), [0.5, 1.0], "whole numbers divide into floats")
-    expect.same(lambda: (Tensor([1, 2]) + Tensor([2, 2])).dtype, int64, "and add up to whole numbers")
+    expect.close(lambda: a ** b, [1, 32, 729], "also one that is a tensor", raises={ValueError: "look whether b is a plain number: type(b) in (int, float)"})
+    expect.close(lambda: [t.tolist() for t in (-a, 1 + a, 10 - a, 6 / a, 2 ** a)], [[-1, -2, -3], [2, 3, 4], [9, 8, 7], [6, 3, 2], [2, 4, 8]], "a sign; a number on the left")
+    expect.close(lambda: whole / Tensor([2, 2]), [0.5, 1.0], "whole numbers divide into floats")
+    expect.same(lambda: ((a * np.float64(2) + 1.0).dtype, (whole + whole).dtype), (float32, int64), "numbers never widen a tensor, whole numbers stay whole")
+    expect.same(lambda: [(t * [0.5, 0.5]).dtype for t in (whole, Tensor([1.0], dtype=float64))], [float32, float64], "float64 only where it was asked for")
     expect.raises(TypeError, lambda: a + [a, b], "a list of tensors is refused", match="stack")
     expect.raises(TypeError, lambda: add(a, c=b), "a setting that does not exist is refused", match="add")
-
 test_unit_arithmetic()
 
 # %% [markdown]
 """
 ### Broadcasting
-
 Adding a row to every row of a table is so common that it needs no loop: sizes of 1 stretch. Draw it first, then write the rule.
 """
 
 # %% tags=["analysis"]
-def draw_grid(axis, values, title):
-    """Colour a small array, with its numbers written in it."""
-    values = np.atleast_2d(values)
-    axis.imshow(values, cmap="Blues", vmin=-4, vmax=34)
-    for (row, column), value in np.ndenumerate(values):
-        axis.text(column, row, f"{value:g}", ha="center", va="center")
-    axis.set(title=title, xticks=[], yticks=[], xlim=(-0.5, 3.5), ylim=(2.5, -0.5))
-    axis.set_frame_on(False)
-
-
 column, row = np.array([[0], [10], [20]]), np.array([[1, 2, 3, 4]])
-figure, axes = plt.subplots(1, 5, figsize=(12, 2.2))
 pictures = [(column, "(3, 1)"), (row, "(1, 4)"), (np.broadcast_to(column, (3, 4)), "stretched to (3, 4)"),
             (np.broadcast_to(row, (3, 4)), "stretched to (3, 4)"), (column + row, "the sum, (3, 4)")]
+figure, axes = plt.subplots(1, 5, figsize=(12, 2.2))
 for axis, (values, title) in zip(axes, pictures):
-    draw_grid(axis, values, title)
+    axis.imshow(values, cmap="Blues", vmin=-4, vmax=34)
+    for (i, j), value in np.ndenumerate(values):
+        axis.text(j, i, f"{value:g}", ha="center", va="center")
+    axis.set(title=title, xticks=[], yticks=[], xlim=(-0.5, 3.5), ylim=(2.5, -0.5), frame_on=False)
 plt.show()
 
 # %% [markdown]
 """
-The rule, for any two shapes. Write them one below the other, **aligned at the right**; missing sizes on the left count as 1. Each
-column must hold equal sizes, or a 1, which stretches:
+The rule, for any two shapes. Write them one below the other, **aligned at the right**; missing sizes on the left count as 1. Each column must hold
+equal sizes, or a 1, which stretches:
 
 ```
     (8, 1, 6)              (2, 3)               (2, 3)
@@ -627,81 +514,71 @@ column must hold equal sizes, or a 1, which stretches:
     (8, 7, 6)              (2, 3)            3 and 4: error
 ```
 
-**Your turn.** `broadcast_shape` gives the result's shape, or raises a ValueError that names the two sizes: this is the sentence that
-everyone who mixes up shapes will read, so make it a good one. `itertools.zip_longest` on the reversed shapes is one way, counting
-from the right with `shape[-i]` another.
+**Your turn.** `broadcast_shape` gives the result's shape, or raises a ValueError that names the two sizes: this is the sentence that everyone who
+mixes up shapes will read, so make it a good one. Begin by filling the shorter shape: `(1,) * 2 + (3,)` is `(1, 1, 3)`.
 """
 
 # %% nbgrader={"grade": false, "grade_id": "broadcast-shape", "locked": false, "schema_version": 3, "solution": true, "task": false}
 #| export
-def broadcast_shape(a, b=()):
-    """The shape that arrays of shapes `a` and `b` have together.  ValueError, naming both sizes, where they do not fit.
+def broadcast_shape(a, b):
+    """The shape of the result where arrays of shapes `a` and `b` (tuples) meet.  ValueError, naming both sizes, if they do not fit.
 
     >>> broadcast_shape((8, 1, 6), (7, 1))
     (8, 7, 6)
     """
     ### BEGIN SOLUTION
-    ndim = max(len(a), len(b))
-    a, b = (1,) * (ndim - len(a)) + tuple(a), (1,) * (ndim - len(b)) + tuple(b)
-    shape = []
+    a, b = (1,) * (len(b) - len(a)) + a, (1,) * (len(a) - len(b)) + b       # (1,) * -2 is ()
     for n, m in zip(a, b):
         if n != m and n != 1 and m != 1:
             raise ValueError(f"sizes {n} and {m} differ, and neither is 1, so they cannot be broadcast")
-        shape.append(m if n == 1 else n)
-    return tuple(shape)
+    return tuple(m if n == 1 else n for n, m in zip(a, b))
     ### END SOLUTION
 
 # %% nbgrader={"grade": true, "grade_id": "test-broadcast-shape", "locked": true, "points": 10, "schema_version": 3, "solution": false, "task": false}
 def test_unit_broadcast_shape():
     """Shapes are aligned at the right; a size of 1 stretches; anything else is refused."""
-    expect.same(lambda: broadcast_shape((2, 3), (2, 3)), (2, 3), "equal shapes stay as they are")
     expect.same(lambda: broadcast_shape((3, 1), (1, 4)), (3, 4), "a 1 stretches, on either side")
     expect.same(lambda: broadcast_shape((5, 2, 3), (3,)), (5, 2, 3), "the shorter shape is aligned at the right", mistaken={
         "sizes after the shorter shape's end are lost": (3,)}, raises={
         ValueError: "compare from the right: (3,) stands below the last size, not the first",
         IndexError: "the shapes have different lengths: fill the shorter one with 1s on the left"})
-    expect.same(lambda: broadcast_shape((3,), (5, 2, 3)), (5, 2, 3), "either one may be the shorter")
-    expect.same(lambda: broadcast_shape((), (4,)), (4,), "a single number fits everything")
-    expect.same(lambda: broadcast_shape((0, 3), (1, 3)), (0, 3), "a size of 0 is a size: 1 stretches to it", mistaken={
-        "max(0, 1) is 1; take the size that is not 1": (1, 3)})
+    expect.same(lambda: [broadcast_shape((3,), (5, 2, 3)), broadcast_shape((), (4,))], [(5, 2, 3), (4,)], "either one may be the shorter", hint="fill whichever is shorter")
+    expect.same(lambda: broadcast_shape((0, 3), (1, 3)), (0, 3), "a size of 0 is a size: 1 stretches to it", mistaken={"max(0, 1) is 1; take the size that is not 1": (1, 3)})
     expect.raises(ValueError, lambda: broadcast_shape((2, 3), (4,)), "3 and 4 do not fit", match="3 4")
     expect.raises(ValueError, lambda: broadcast_shape((0,), (2,)), "nor do 0 and 2")
     expect.raises(ValueError, lambda: Tensor(np.ones((2, 3))) + Tensor(np.ones(4)), "the door passes your sentence on", match="add 3 4")
-    expect.close(Tensor([[1.0], [2.0]]) + Tensor([10.0, 20.0]), [[11.0, 21.0], [12.0, 22.0]], "and NumPy stretches by the same rule")
-
 test_unit_broadcast_shape()
 
 # %% [markdown]
 """
 ### NumPy at the door
-
-`array * tensor`, `np.exp(tensor)`: NumPy asks the tensor what to do, through two methods. Both lead to the same door. A NumPy function
-for which we have an operation of our own is refused by name: it would return an array without a history, and a gradient would be lost in silence.
+`array * tensor`, `np.exp(tensor)`: NumPy asks the tensor what to do, through two methods. The first leads to the same door. The second refuses by
+name every NumPy function that we have ourselves: it would return an array without a history, and a gradient would be lost in silence.
 """
 
 # %%
 #| export
 TWINS = {"concatenate": "cat", "transpose": "permute", "swapaxes": "transpose", "broadcast_to": "expand", "sum": "x.sum"}
 
+def _bare(x):
+    """The array of a Tensor, also inside a tuple; anything else as it is."""
+    return x.data if isinstance(x, Tensor) else tuple(map(_bare, x)) if type(x) is tuple else x
 
 def _array_ufunc(self, ufunc, method, *args, **settings):
     if method != "__call__" or settings or ufunc.__name__ not in OPS:
         raise TypeError(f"np.{ufunc.__name__} does not work on tensors in this form; use x.numpy() where no gradient is needed")
     return OPS[ufunc.__name__](*args)
 
-
 def _array_function(self, function, types, args, settings):
     name = function.__name__
-    ours = TWINS.get(name) or (name if name in OPS or callable(getattr(Tensor, name, None)) else None)
-    if ours:
+    if ours := TWINS.get(name) or (name if name in OPS or callable(getattr(Tensor, name, None)) else None):
         raise TypeError(f"np.{name} would lose the gradient; use tinytorch's {ours}")
-    found = [t for a in args for t in (a if isinstance(a, (list, tuple)) else [a]) if isinstance(t, Tensor)]
-    bare = [[getattr(t, "data", t) for t in a] if isinstance(a, (list, tuple)) else a.data if isinstance(a, Tensor) else a for a in args]
-    result = function(*bare, **settings)
-    if getattr(result, "dtype", int64).kind == "f" and any(t.requires_grad for t in found):
+    args = [tuple(a) if isinstance(a, list) else a for a in args]
+    result = function(*map(_bare, args), **{k: _bare(v) for k, v in settings.items()})
+    tracked = any(t.requires_grad for a in (*args, *settings.values()) for t in (a if type(a) is tuple else (a,)) if isinstance(t, Tensor))
+    if tracked and getattr(result, "dtype", int64).kind == "f":
         raise TypeError(f"np.{name} would lose the gradient; use x.detach() if none is needed")
     return result
-
 
 Tensor.__array__ = lambda self, dtype=None, copy=None: np.array(self.data, dtype, copy=copy)
 Tensor.__array_ufunc__, Tensor.__array_function__ = _array_ufunc, _array_function
@@ -710,22 +587,17 @@ Tensor.__array_ufunc__, Tensor.__array_function__ = _array_ufunc, _array_functio
 def test_unit_numpy():
     """Comparisons give truth values, and NumPy's operators come through the door."""
     x = Tensor([1.0, 2.0, 3.0])
-    expect.same((x > 2).tolist(), [False, False, True], "greater")
-    expect.same(((x >= 2).tolist(), (x < 2).tolist(), (x <= 1).tolist()), ([False, True, True], [True, False, False], [True, False, False]), "the others")
-    expect.same(((x == 2).tolist(), (x != 2).tolist()), ([False, True, False], [True, False, True]), "equal and not equal")
-    expect.same(type(np.ones(3) * x), Tensor, "array * tensor is a tensor")
-    expect.close(np.array([2.0, 4.0, 6.0]) / x, [2.0, 2.0, 2.0], "with its sides in order")
-    expect.close(np.asarray(x), [1.0, 2.0, 3.0], "np.asarray gives the array")
-    expect.true(np.allclose(x, [1.0, 2.0, 3.0]), "functions of ours or not: allclose has nothing to lose")
+    expect.same([c.tolist() for c in (x > 2, x >= 2, x < 2, x <= 1)], [[False, False, True], [False, True, True], [True, False, False], [True, False, False]], "> >= < <=")
+    expect.same([(x == 2).tolist(), (x != 2).tolist(), type(np.ones(3) * x)], [[False, True, False], [True, False, True], Tensor], "== != and array * tensor")
+    expect.close(np.array([2.0, 4.0, 6.0]) / x, [2, 2, 2], "with its sides in order")
+    expect.true(np.allclose(np.asarray(x), x), "np.asarray gives the array, and what has no gradient to lose works")
     expect.raises(TypeError, lambda: np.sum(x), "np.sum is refused: it would lose the gradient", match="x.sum gradient")
     expect.raises(TypeError, lambda: np.arctan(x), "so is what we do not have", match="arctan")
-
 test_unit_numpy()
 
 # %% [markdown]
 """
 ## 4 · Matrix multiplication
-
 Nearly all the time of a network is spent in this one operation. Entry $(i, j)$ of the product is row $i$ of `a` times column $j$ of `b`:
 
 $$c_{ij} = \sum_k a_{ik}\, b_{kj}$$
@@ -769,13 +641,10 @@ def matmul_loops(a, b):
 def test_unit_matmul_loops():
     """Three loops compute the product of two matrices."""
     a, b = np.array([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]]), np.array([[1.0, 0.0], [0.0, 1.0], [2.0, -1.0]])
-    expect.close(lambda: matmul_loops(a, b), [[7.0, -1.0], [16.0, -1.0]], "(2, 3) @ (3, 2)", mistaken={
-        "only the last k is kept: add with += ": [[6.0, -3.0], [12.0, -6.0]]}, raises={
+    expect.close(lambda: matmul_loops(a, b), [[7, -1], [16, -1]], "(2, 3) @ (3, 2)", mistaken={"only the last k is kept: add up with +=": [[6, -3], [12, -6]]}, raises={
         IndexError: "b is indexed [k, j]: its first index goes along with a's second"})
-    expect.close(lambda: matmul_loops(b, a), [[1.0, 2.0, 3.0], [4.0, 5.0, 6.0], [-2.0, -1.0, 0.0]], "(3, 2) @ (2, 3), the other way round")
-    expect.close(lambda: matmul_loops(np.ones((1, 4)), np.ones((4, 1))), [[4.0]], "a row times a column is one number")
-    expect.same(lambda: matmul_loops(np.ones((2, 5)), np.ones((5, 3))).shape, (2, 3), "rows of a, columns of b")
-
+    expect.close(lambda: matmul_loops(b, a), [[1, 2, 3], [4, 5, 6], [-2, -1, 0]], "(3, 2) @ (2, 3), the other way round")
+    expect.close(lambda: matmul_loops(np.ones((1, 4)), np.ones((4, 1))), [[4]], "a row times a column is one number")
 test_unit_matmul_loops()
 
 # %% tags=["analysis"]
@@ -783,30 +652,28 @@ sizes = [8, 16, 32, 64]
 pairs = [(np.random.rand(n, n).astype(np.float32), np.random.rand(n, n).astype(np.float32)) for n in sizes]
 loops = [seconds(lambda: matmul_loops(a, b), rounds=1) for a, b in pairs]
 blas = [seconds(lambda: a @ b, rounds=20) for a, b in pairs]
-plt.figure(figsize=(5, 3))
-plt.loglog(sizes, loops, "o-", label="three loops")
-plt.loglog(sizes, blas, "o-", label="np.matmul")
-plt.xlabel("n, for (n, n) @ (n, n)"); plt.ylabel("seconds"); plt.legend(); plt.show()
+plt.loglog(sizes, loops, "o-", sizes, blas, "o-"); plt.legend(["three loops", "np.matmul"])
+plt.xlabel("n, for (n, n) @ (n, n)"); plt.ylabel("seconds"); plt.show()
 print(f"at n = {sizes[-1]}: np.matmul takes {loops[-1] / blas[-1]:,.0f} times less")
 
 # %% [markdown]
 """
-`a @ b` on arrays hands the work to BLAS, a library tuned for decades. So the exported operation is that, plus the error that NumPy
-does not give. The commonest mistake is a weight matrix that lies the wrong way; then the *last* sizes agree:
+`a @ b` on arrays hands the work to BLAS, a library tuned for decades. So the exported operation is that, plus the error that NumPy does not give.
+The commonest mistake is a weight matrix that lies the wrong way; then the *last* sizes agree, and the whole message should be
+`matmul: (32, 784) @ (256, 784): inner sizes 784 and 256 differ; did you mean b.T?` (the door puts the name and the shapes in front).
 
-`matmul: (32, 784) @ (256, 784): inner sizes 784 and 256 differ; did you mean b.T?`
-
-**Your turn.** Compare the inner sizes, then multiply. The last size of `a` meets the second-to-last of `b`, or the only one where `b`
-is a vector. `ndim` tells. A single number (`ndim` 0) cannot be matrix-multiplied.
+**Your turn.** Compare the inner sizes, then multiply. The last size of `a` meets the second-to-last of `b`, or the only one where `b` is a vector.
+A plain number cannot be matrix-multiplied: `np.ndim(a)` is 0 there.
 """
 
 # %% nbgrader={"grade": false, "grade_id": "matmul", "locked": false, "schema_version": 3, "solution": true, "task": false}
 #| export
 @op
 def matmul(a, b):
-    """a @ b: (…, n, k) @ (…, k, m) -> (…, n, m); vectors as in NumPy.  As `torch.matmul`.
+    """a @ b for arrays: (…, n, k) @ (…, k, m) -> (…, n, m); vectors as in NumPy.  As `torch.matmul`.
 
-    ValueError "inner sizes … differ" where they do; it ends "; did you mean b.T?" where that fits.
+    ValueError "inner sizes … and … differ" where they do, ending "; did you mean b.T?" where the last sizes agree.
+    ValueError for a single number.
     """
     ### BEGIN SOLUTION
     if np.ndim(a) == 0 or np.ndim(b) == 0:
@@ -818,46 +685,35 @@ def matmul(a, b):
     return a @ b
     ### END SOLUTION
 
-
-Tensor.__matmul__, Tensor.__rmatmul__, Tensor.matmul = matmul, reflected(matmul), matmul
-
-# %%
-#| export
 def dot(a, b):
-    """The dot product of two vectors, a tensor of one number.  As `torch.dot`."""
+    """The dot product of two vectors, a Tensor of one number.  As `torch.dot`.  (This one is given.)"""
     if np.ndim(a) != 1 or np.ndim(b) != 1:
         raise ValueError(f"dot: two vectors wanted, got shapes {np.shape(a)} and {np.shape(b)}; use @ for matrices")
     return matmul(a, b)
 
-
-Tensor.dot = dot
+Tensor.__matmul__, Tensor.__rmatmul__, Tensor.matmul, Tensor.dot = matmul, reflected(matmul), matmul, dot
 
 # %% nbgrader={"grade": true, "grade_id": "test-matmul", "locked": true, "points": 8, "schema_version": 3, "solution": false, "task": false}
 def test_unit_matmul():
     """@ multiplies matrices, vectors and batches, and explains sizes that do not fit."""
-    rng = np.random.default_rng(0)
-    a, b = rng.normal(size=(3, 4)).astype(float32), rng.normal(size=(4, 2)).astype(float32)
-    expect.close(lambda: Tensor(a) @ Tensor(b), matmul_loops(a, b), "the same as your three loops")
-    expect.close(lambda: a @ Tensor(b), matmul_loops(a, b), "an array on the left")
-    v = Tensor([1.0, 2.0, 3.0])
-    expect.close(lambda: v @ v, 14.0, "two vectors give one number")
-    expect.close(lambda: v.dot(v), 14.0, "which is their dot product")
-    expect.same(lambda: (Tensor(np.ones((2, 3))) @ v).shape, (2,), "a matrix and a vector give a vector", hint="where b is a vector, its only size is the inner one")
-    expect.same(lambda: (v @ Tensor(np.ones((3, 5)))).shape, (5,), "so do a vector and a matrix")
-    expect.same(lambda: (Tensor(np.ones((7, 2, 3))) @ Tensor(np.ones((3, 5)))).shape, (7, 2, 5), "a batch of matrices", hint="the inner size of b is its second-to-last")
+    rng, v = np.random.default_rng(0), Tensor([1.0, 2.0, 3.0])
+    a, b, c = rng.normal(size=(3, 4)).astype(float32), rng.normal(size=(4, 2)).astype(float32), Tensor(np.ones((3, 5)))
+    expect.close(lambda: [Tensor(a) @ Tensor(b), a @ Tensor(b)], [matmul_loops(a, b)] * 2, "the same as your three loops, an array on the left or not")
+    expect.close(lambda: [v @ v, v.dot(v)], [14, 14], "two vectors give one number, their dot product")
+    expect.same(lambda: [(Tensor(np.ones((2, 3))) @ v).shape, (v @ c).shape], [(2,), (5,)], "a matrix and a vector give a vector", hint="where b is a vector, its only size is the inner one")
+    expect.same(lambda: (Tensor(np.ones((7, 2, 3))) @ Tensor(np.ones((7, 3, 5)))).shape, (7, 2, 5), "two batches of matrices", hint="the inner size of b is its second-to-last")
     expect.raises(ValueError, lambda: Tensor(np.ones((32, 784))) @ Tensor(np.ones((256, 784))), "a matrix that lies the wrong way", match="inner 784 256 b.T?")
-    expect.raises(ValueError, lambda: Tensor(np.ones((2, 3))) @ Tensor(np.ones((4, 5))), "sizes that do not fit at all", match="inner 3 4")
-    expect.raises(ValueError, lambda: v @ 2.0, "a single number is refused", match="matmul")
-    expect.raises(ValueError, lambda: Tensor(np.ones((2, 2))).dot(v), "dot is for vectors", match="dot")
-
+    expect.raises(ValueError, lambda: c @ Tensor(np.ones((4, 6))), "sizes that do not fit at all", match="inner 5 4")
+    for product in (lambda: v @ 2.0, lambda: 2.0 @ v):
+        expect.raises(ValueError, product, "a single number is refused, on either side", match="matmul", hint="ask np.ndim(a) and np.ndim(b)")
+    expect.raises(ValueError, lambda: c.dot(v), "dot is for vectors", match="dot")
 test_unit_matmul()
 
 # %% [markdown]
 """
 ## 5 · Shapes
-
-The numbers of an array lie in one long line, whatever its shape. A shape is only a way of reading that line: `strides` says how many
-bytes to skip for a step along each axis. Changing the shape, or swapping axes, changes the description and moves nothing.
+The numbers of an array lie in one long line, whatever its shape. A shape is only a way of reading that line: `strides` says how many bytes to skip
+for a step along each axis. Changing the shape, or swapping axes, changes the description and moves nothing.
 """
 
 # %%
@@ -872,39 +728,46 @@ def sizes_of(args):
     """Sizes given one by one or as one tuple: `reshape(2, 3)` and `reshape((2, 3))` mean the same."""
     return tuple(args[0]) if len(args) == 1 and isinstance(args[0], (tuple, list)) else args
 
-
 @op
 def reshape(x, *, shape):
     """The same numbers read in another shape; one size may be -1, to be worked out."""
     return x.reshape(shape)
-
 
 @op
 def permute(x, *, dims):
     """The axes in another order."""
     return x.transpose(dims)
 
-
 @op
 def expand(x, *, shape):
-    """Sizes of 1 stretched to `shape`, without a copy: the result is read-only."""
-    return np.broadcast_to(x, shape)
-
+    """Sizes of 1 stretched to `shape`, without a copy: the result is read-only.  -1 leaves a size as it is."""
+    old = (1,) * (len(shape) - x.ndim) + x.shape
+    return np.broadcast_to(x, [o if n == -1 else n for n, o in zip(shape, old)])
 
 @op
 def getitem(x, *, key):
     """x[key], with NumPy's rules: numbers, slices, `...`, None, truth values, lists."""
     return x[key]
 
+def squeeze(x, dim=None):
+    """The Tensor `x` without axis `dim` if its size is 1; without any axis of size 1 where `dim` is None."""
+    axes = range(max(x.ndim, 1))
+    drop = axes if dim is None else [axes[dim]]
+    return reshape(x, shape=tuple(n for i, n in enumerate(x.shape) if n != 1 or i not in drop))
+
+Tensor.reshape = Tensor.view = lambda x, *shape: reshape(x, shape=sizes_of(shape))
+Tensor.permute = lambda x, *dims: permute(x, dims=sizes_of(dims))
+Tensor.expand = lambda x, *sizes: expand(x, shape=sizes_of(sizes))
+Tensor.__getitem__, Tensor.squeeze = lambda x, key: getitem(x, key=_bare(key)), squeeze
+
 # %% [markdown]
 """
-**Your turn.** Three more, in terms of these. Axes may be counted from the end (`-1` is the last), as everywhere.
+**Your turn.** Three more. Axes may be counted from the end (`-1` is the last), as everywhere; `range(n)[dim]` does the counting: `range(4)[-1]` is
+3, and `range(4)[4]` an IndexError. The last two get a Tensor, work out the new shape, and return `reshape(x, shape=…)`.
 
-* `transpose(x, dim0, dim1)` swaps two axes (`np.swapaxes`); without arguments the last two, so that a batch of matrices is transposed matrix by matrix.
+* `transpose(x, dim0, dim1)` swaps two axes (`np.swapaxes`); without arguments the last two, so that in a batch every matrix is transposed.
 * `unsqueeze(x, dim)` puts in an axis of size 1 at place `dim`: `(2, 3)` becomes `(1, 2, 3)`, `(2, 1, 3)` or, with `dim` 2 or -1, `(2, 3, 1)`.
-* `flatten(x, start_dim, end_dim)` joins the axes from `start_dim` to `end_dim`, both included, into one.
-
-The last two return `reshape(x, shape=…)`: work out the new shape, and the door does the rest.
+* `flatten(x, start_dim, end_dim)` joins the axes from `start_dim` to `end_dim`, both included, into one (`math.prod` multiplies sizes).
 """
 
 # %% nbgrader={"grade": false, "grade_id": "shapes", "locked": false, "schema_version": 3, "solution": true, "task": false}
@@ -916,78 +779,50 @@ def transpose(x, dim0=-2, dim1=-1):
     return np.swapaxes(x, dim0, dim1)
     ### END SOLUTION
 
-
 def unsqueeze(x, dim):
-    """A Tensor with a new axis of size 1 at place `dim`.  As `torch.unsqueeze`."""
+    """The Tensor `x` with a new axis of size 1 at place `dim`: (2, 3) with dim=1 -> (2, 1, 3).  As `torch.unsqueeze`."""
     ### BEGIN SOLUTION
-    at = dim if dim >= 0 else dim + x.ndim + 1
+    at = range(x.ndim + 1)[dim]
     return reshape(x, shape=(*x.shape[:at], 1, *x.shape[at:]))
     ### END SOLUTION
 
-
 def flatten(x, start_dim=0, end_dim=-1):
-    """A Tensor with axes `start_dim` to `end_dim` joined into one: (2, 3, 4) with start_dim=1 -> (2, 12).  As `torch.flatten`."""
+    """The Tensor `x` with axes `start_dim` to `end_dim` joined into one: (2, 3, 4) with start_dim=1 -> (2, 12); () -> (1,)."""
     ### BEGIN SOLUTION
-    first, last = start_dim % max(x.ndim, 1), end_dim % max(x.ndim, 1)
-    joined = math.prod(x.shape[first:last + 1])
-    return reshape(x, shape=(*x.shape[:first], joined, *x.shape[last + 1:]))
+    axes = range(max(x.ndim, 1))
+    first, last = axes[start_dim], axes[end_dim]
+    return reshape(x, shape=(*x.shape[:first], math.prod(x.shape[first:last + 1]), *x.shape[last + 1:]))
     ### END SOLUTION
 
-# %%
-#| export
-def squeeze(x, dim=None):
-    """Without axis `dim` if its size is 1; without any axis of size 1 where `dim` is None."""
-    drop = {i for i, n in enumerate(x.shape) if n == 1} if dim is None else {dim % max(x.ndim, 1)}
-    return reshape(x, shape=tuple(n for i, n in enumerate(x.shape) if not (i in drop and n == 1)))
-
-
-def _expand(x, *sizes):
-    sizes = sizes_of(sizes)
-    old = (1,) * (len(sizes) - x.ndim) + x.shape
-    return expand(x, shape=tuple(o if s == -1 else s for s, o in zip(sizes, old)))
-
-
-def _getitem(x, key):
-    bare = tuple(k.data if isinstance(k, Tensor) else k for k in key) if type(key) is tuple else key
-    return getitem(x, key=bare.data if isinstance(bare, Tensor) else bare)
-
-
-Tensor.reshape = Tensor.view = lambda x, *shape: reshape(x, shape=sizes_of(shape))
-Tensor.permute = lambda x, *dims: permute(x, dims=sizes_of(dims))
-Tensor.expand, Tensor.__getitem__, Tensor.transpose, Tensor.T = _expand, _getitem, transpose, property(transpose)
-Tensor.flatten, Tensor.unsqueeze, Tensor.squeeze = flatten, unsqueeze, squeeze
+Tensor.transpose, Tensor.T, Tensor.unsqueeze, Tensor.flatten = transpose, property(transpose), unsqueeze, flatten
 
 # %% nbgrader={"grade": true, "grade_id": "test-shapes", "locked": true, "points": 10, "schema_version": 3, "solution": false, "task": false}
 def test_unit_shapes():
     """Shapes change and the numbers keep their order."""
-    x = Tensor(np.arange(24.0).reshape(2, 3, 4))
-    expect.same(lambda: x.T.shape, (2, 4, 3), "T swaps the last two axes", mistaken={"swap the last two axes, do not reverse them all": (4, 3, 2)})
-    expect.close(lambda: x.T[0], x.numpy()[0].T, "a batch is transposed matrix by matrix", hint="swap axes; a reshape would mix the numbers up")
-    expect.same(lambda: x.transpose(0, 2).shape, (4, 3, 2), "any two axes")
-    expect.same(lambda: x.unsqueeze(0).shape, (1, 2, 3, 4), "a new axis in front")
-    expect.same(lambda: x.unsqueeze(2).shape, (2, 3, 1, 4), "in the middle")
-    expect.same(lambda: x.unsqueeze(-1).shape, (2, 3, 4, 1), "-1 puts it last", mistaken={
-        "-1 counts the places for a new axis: one more than there are axes": (2, 3, 1, 4)})
-    expect.same(lambda: x.flatten().shape, (24,), "flatten joins all axes")
-    expect.same(lambda: x.flatten(1).shape, (2, 12), "or all from start_dim on", mistaken={"the axis at start_dim is joined as well": (2, 3, 4)})
+    x, column = Tensor(np.arange(24.0).reshape(2, 3, 4)), Tensor(np.ones((1, 3, 1)))
+    expect.close(lambda: x.T, [matrix.T for matrix in x.numpy()], "T transposes a batch matrix by matrix", mistaken={
+        "swap the last two axes, do not reverse them all": lambda got: got.shape == (4, 3, 2)}, hint="swap axes; a reshape would mix the numbers up")
+    expect.same(lambda: x.transpose(0, 2).shape, (4, 3, 2), "any two axes", hint="swap dim0 and dim1")
+    expect.same(lambda: [x.unsqueeze(dim).shape for dim in (0, 2)], [(1, 2, 3, 4), (2, 3, 1, 4)], "a new axis anywhere", hint="put a 1 into x.shape at `dim`")
+    expect.same(lambda: x.unsqueeze(-1).shape, (2, 3, 4, 1), "-1 puts it last", mistaken={"-1 counts the places for a new axis: one more than there are axes": (2, 3, 1, 4)})
+    expect.same(lambda: x.flatten().shape, (24,), "flatten joins all axes", mistaken={"end_dim itself is joined as well": (6, 4)})
+    expect.close(lambda: x.flatten(1), np.arange(24.0).reshape(2, 12), "or all from start_dim on", mistaken={
+        "the axis at start_dim is joined as well": lambda got: got.shape == (2, 3, 4)})
     expect.same(lambda: x.flatten(0, 1).shape, (6, 4), "up to end_dim, which is joined too", mistaken={"end_dim itself is joined as well": (2, 3, 4)})
-    expect.same(lambda: Tensor(5.0).flatten().shape, (1,), "a single number becomes a vector of one")
-    expect.close(lambda: x.flatten(1)[1], np.arange(12.0, 24.0), "in their order")
+    expect.same(lambda: Tensor(5.0).flatten().shape, (1,), "a single number becomes a vector of one", hint="it has no axes: use max(x.ndim, 1)")
     expect.same((x.reshape(4, 6).shape, x.view((4, -1)).shape, x.permute(2, 0, 1).shape), ((4, 6), (4, 6), (4, 2, 3)), "reshape, view, permute")
-    expect.same((x[:, None].squeeze(1).shape, Tensor(np.ones((1, 3, 1))).squeeze().shape), ((2, 3, 4), (3,)), "squeeze takes away")
-    expect.same(Tensor(np.ones((3, 1))).expand(2, -1, 4).shape, (2, 3, 4), "expand stretches sizes of 1")
+    expect.same([t.shape for t in (column.squeeze(), column.squeeze(0), column.squeeze(1))], [(3,), (3, 1), (1, 3, 1)], "squeeze takes away sizes of 1")
+    expect.same(column.expand(2, 5, -1, 4).shape, (2, 5, 3, 4), "expand stretches them")
     expect.same((x[0].shape, x[..., -1].shape, x[x > 20].shape, x[Tensor([1, 0, 1])].shape), ((3, 4), (2, 3), (3,), (3, 3, 4)), "indexing")
-    expect.close(x[[0, 1], Tensor([2, 0]), 1], [9.0, 13.0], "with lists and tensors")
+    expect.close(x[[0, 1], Tensor([2, 0]), 1], [9, 13], "with lists and tensors")
     expect.raises(IndexError, lambda: x[5], "an index out of range is refused", match="getitem")
-
 test_unit_shapes()
 
 # %% [markdown]
 """
 ## 6 · Reductions
-
-Many numbers become few: the loss of a batch, the largest score. `dim` names the axis that *disappears*; `keepdim=True` leaves it there
-with size 1, so that the result still broadcasts against what it came from. That is the difference between these two lines:
+Many numbers become few: the loss of a batch, the largest score. `dim` names the axis that *disappears*; `keepdim=True` leaves it there with size
+1, so that the result still broadcasts against what it came from. That is the difference between these two lines:
 """
 
 # %%
@@ -998,27 +833,32 @@ try:
 except ValueError as error:
     print("without: ", error)
 
+# %%
+#| export
+def reduction(name, method):
+    """An operation that makes few numbers of many, along `dim` (one axis, several, or all), from a method of arrays."""
+    forward = lambda x, dim=None, keepdim=False: method(x, axis=dim, keepdims=keepdim)
+    forward.__name__, forward.__doc__ = name, f"The {name} along `dim`; keepdim=True leaves its axis with size 1."
+    return op(forward)
+
+reduce_sum, amax, amin = reduction("sum", np.ndarray.sum), reduction("amax", np.ndarray.max), reduction("amin", np.ndarray.min)
+argmax, argmin = reduction("argmax", np.ndarray.argmax), reduction("argmin", np.ndarray.argmin)     # where it stands along `dim`
+Tensor.sum, Tensor.max, Tensor.min, Tensor.argmax, Tensor.argmin = reduce_sum, amax, amin, argmax, argmin
+
+def _method(function):
+    """A method that understands NumPy's spellings `axis` and `keepdims` too, for what is not an operation itself."""
+    return lambda x, *args, **settings: function(x, *args, **{ALIASES.get(k, k): v for k, v in settings.items()})
+
 # %% [markdown]
 """
-**Your turn.** `mean` works on arrays, as usual. `var` is different: write it *with tensors and operations that exist already*. What is
-made of operations needs no gradient of its own later on.
+**Your turn.** `mean` is an operation on arrays, as usual. `var` is different: it gets a Tensor, and is written *with tensors and operations that
+exist already* (`mean`, `reduce_sum`, `-`, `*`, `/`). What is made of operations needs no gradient of its own later on.
 
 $$\mathrm{var}(x) = \frac{1}{n - \mathrm{correction}} \sum_i (x_i - \bar x)^2$$
 
-`correction=1` is PyTorch's default (the mean was estimated from the same numbers, which makes the spread look a little too small).
-`n` is how many numbers go into one result: the size of `x` over the size of the mean.
+`correction=1` is PyTorch's default (the mean was estimated from the same numbers, which makes the spread look a little too small). `n` is how many
+numbers go into one result: the size of `x` over the size of the mean.
 """
-
-# %%
-#| export
-@op
-def reduce_sum(x, dim=None, keepdim=False):
-    """The sum along `dim` (one axis, several, or all)."""
-    return x.sum(axis=dim, keepdims=keepdim)
-
-
-reduce_sum.__name__ = "sum"         # `def sum` would hide Python's own
-Tensor.sum = reduce_sum
 
 # %% nbgrader={"grade": false, "grade_id": "mean-var", "locked": false, "schema_version": 3, "solution": true, "task": false}
 #| export
@@ -1033,9 +873,8 @@ def mean(x, dim=None, keepdim=False):
     return x.mean(axis=dim, keepdims=keepdim)
     ### END SOLUTION
 
-
 def var(x, dim=None, keepdim=False, correction=1):
-    """The variance along `dim`, made of Tensor operations: subtract, multiply, sum, divide.  As `torch.var`.
+    """The variance of the Tensor `x` along `dim`, made of Tensor operations.  As `torch.var`.
 
     >>> var(Tensor([1.0, 2.0, 3.0, 4.0]), correction=0)
     Tensor(1.25)
@@ -1047,228 +886,149 @@ def var(x, dim=None, keepdim=False, correction=1):
     return reduce_sum(away * away, dim, keepdim) / (n - correction)
     ### END SOLUTION
 
-# %%
-#| export
-@op
-def amax(x, dim=None, keepdim=False):
-    """The largest number along `dim`.  As `torch.amax`."""
-    return x.max(axis=dim, keepdims=keepdim)
-
-
-@op
-def amin(x, dim=None, keepdim=False):
-    """The smallest number along `dim`.  As `torch.amin`."""
-    return x.min(axis=dim, keepdims=keepdim)
-
-
-@op
-def argmax(x, dim=None, keepdim=False):
-    """Where the largest number stands along `dim`; where it stands in the flattened tensor if `dim` is None."""
-    return x.argmax(axis=dim, keepdims=keepdim)
-
-
-@op
-def argmin(x, dim=None, keepdim=False):
-    """Where the smallest number stands along `dim`; where it stands in the flattened tensor if `dim` is None."""
-    return x.argmin(axis=dim, keepdims=keepdim)
-
-
-def _method(function):
-    """A method that understands NumPy's spellings `axis` and `keepdims` too."""
-    return lambda x, *args, **settings: function(x, *args, **{ALIASES.get(k, k): v for k, v in settings.items()})
-
-
-Tensor.mean, Tensor.max, Tensor.min, Tensor.argmax, Tensor.argmin = mean, amax, amin, argmax, argmin
-Tensor.var, Tensor.std = _method(var), _method(lambda x, *args, **settings: sqrt(var(x, *args, **settings)))
+Tensor.mean, Tensor.var, Tensor.std = mean, _method(var), _method(lambda x, *args, **settings: sqrt(var(x, *args, **settings)))
 
 # %% nbgrader={"grade": true, "grade_id": "test-mean-var", "locked": true, "points": 10, "schema_version": 3, "solution": false, "task": false}
 def test_unit_mean_var():
     """Reductions work along one axis, several or all, and the variance is PyTorch's."""
     x = Tensor([[1.0, 2.0, 3.0], [4.0, 6.0, 11.0]])                      # (2, 3)
     expect.close(lambda: x.mean(), 4.5, "the mean of all numbers")
-    expect.close(lambda: x.mean(dim=1), [2.0, 7.0], "dim=1 leaves one number a row", mistaken={
-        "dim=1 makes axis 1 disappear: pass it on as axis": 4.5, "that is dim=0": [2.5, 4.0, 7.0]})
-    expect.same(lambda: x.mean(dim=1, keepdim=True).shape, (2, 1), "keepdim leaves the axis with size 1", hint="pass keepdim on as keepdims")
-    expect.same(lambda: x.mean(axis=(0, 1), keepdims=True).shape, (1, 1), "NumPy's spellings, several axes")
-    expect.close(lambda: x.var(dim=1), [1.0, 13.0], "divided by n - 1", mistaken={
+    expect.close(lambda: x.mean(dim=1), [2, 7], "dim=1 leaves one number a row", mistaken={"pass dim on as axis": 4.5, "that is dim=0": [2.5, 4, 7]})
+    expect.close(lambda: x.mean(axis=(0, 1), keepdims=True), [[4.5]], "keepdim leaves axes of size 1", hint="pass keepdim on as keepdims")
+    expect.close(lambda: x.var(dim=1), [1, 13], "divided by n - 1", mistaken={
         "divided by n: correction is 1 unless told otherwise": [2 / 3, 26 / 3],
-        "n is how many numbers go into ONE result, here 3": [2 / 5, 26 / 5],
-        "the differences must be squared": [0.0, 0.0]}, raises={
+        "n is how many numbers go into ONE result, here 3": [2 / 5, 26 / 5], "the differences must be squared": [0, 0]}, raises={
         ValueError: "keep the mean's axis (keepdim=True), so that x - mean lines up"})
     expect.close(lambda: x.var(correction=0), np.var(x.numpy()), "correction=0 divides by n")
-    expect.same(lambda: x.var(dim=0, keepdim=True).shape, (1, 3), "keepdim reaches the variance", hint="pass keepdim to the last sum")
+    expect.same(lambda: x.var(axis=0, keepdims=True).shape, (1, 3), "keepdim reaches the variance", hint="pass keepdim to the last sum")
     expect.close(lambda: x.std(dim=1), np.sqrt([1.0, 13.0]), "std is its root")
     expect.same(lambda: x.var().dtype, float32, "float32 stays float32")
-    expect.close((x * 2).sum(dim=0), [10.0, 16.0, 28.0], "sum")
-    expect.close((x.max(dim=1) - x.min(dim=1)), [2.0, 7.0], "max and min")
+    expect.close([(x * 2).sum(dim=0), x.max(dim=0) - x.min(dim=0)], [[10, 16, 28], [3, 4, 8]], "sum, max and min")
     expect.same((x.argmax().item(), x.argmax(dim=1).tolist(), x.argmin(dim=0, keepdim=True).tolist()), (5, [2, 2], [[0, 0, 0]]), "argmax, argmin")
-    expect.close(x.log().exp().sqrt() ** 2, x.numpy(), "log, exp, sqrt", tol=1e-4)
-    expect.close(abs(-x), x.numpy(), "abs")
+    expect.close([x.log().exp().sqrt() ** 2, abs(-x)], [x.numpy()] * 2, "log, exp, sqrt, abs", tol=1e-4)
     expect.raises(IndexError, lambda: x.sum(dim=5), "an axis that is not there", match="sum (2, 3)")
-
 test_unit_mean_var()
 
 # %% [markdown]
 """
 ## 7 · Choosing and joining
-
-**Your turn.** Four short ones. `where(condition, a, b)` takes from `a` where the condition holds and from `b` elsewhere;
-`masked_fill(x, mask, value)` puts `value` where the mask holds, and `clip(x, min, max)` cuts off at both ends (either may be None).
-`stack` joins tensors along a *new* axis, `cat` along one that exists: with `unsqueeze`, one is made of the other.
+**Your turn.** Four short ones; `cat` is given. `where(condition, a, b)` takes from `a` where the condition holds and from `b` elsewhere;
+`masked_fill(x, mask, value)` puts `value` where the mask holds, and `clip(x, min, max)` cuts off at both ends (either may be None). `stack` joins
+tensors along a *new* axis, `cat` along one that exists: with `unsqueeze`, one is made of the other.
 """
-
-# %%
-#| export
-@op
-def concatenate(*arrays, dim=0):
-    """Tensors, given one by one, joined along axis `dim`."""
-    return np.concatenate(arrays, dim), {"sizes": [a.shape[dim] for a in arrays]}
-
-
-def cat(tensors, dim=0, *, axis=None):
-    """The tensors of a list joined along an axis that they have: (2, 3) and (4, 3) -> (6, 3).  As `torch.cat`."""
-    return concatenate(*tensors, dim=dim if axis is None else axis)
-
-
-concatenate.__name__ = "cat"
-
 
 # %% nbgrader={"grade": false, "grade_id": "choosing", "locked": false, "schema_version": 3, "solution": true, "task": false}
 #| export
 @op
+def concatenate(*arrays, dim=0):
+    """Arrays, given one by one, joined along axis `dim`."""
+    return np.concatenate(arrays, dim), {"sizes": [a.shape[dim] for a in arrays]}
+
+def cat(tensors, dim=0, *, axis=None):
+    """The Tensors of a list joined along an axis that they have: (2, 3) and (4, 3) -> (6, 3).  As `torch.cat`."""
+    return concatenate(*tensors, dim=dim if axis is None else axis)
+
+@op
 def where(condition, a, b):
-    """`a` where `condition` holds, else `b`, element by element (arrays in here).  As `torch.where`."""
+    """`a` where `condition` holds, else `b`, element by element; all three are arrays (or numbers) here.  As `torch.where`."""
     ### BEGIN SOLUTION
     return np.where(condition, a, b)
     ### END SOLUTION
 
-
 def masked_fill(x, mask, value):
-    """The Tensor `x` with `value` where `mask` holds.  As `torch.Tensor.masked_fill`."""
+    """A new Tensor: `value` where the Tensor `mask` holds, the Tensor `x` elsewhere.  As `torch.Tensor.masked_fill`."""
     ### BEGIN SOLUTION
     return where(mask, value, x)
     ### END SOLUTION
 
-
 @op
 def clip(x, min=None, max=None):
-    """The array `x` with what lies outside [min, max] cut off; None is no limit.  As `torch.clip`."""
+    """A new array: `x` with what lies outside [min, max] cut off; None is no limit.  As `torch.clip`."""
     ### BEGIN SOLUTION
     x = x if min is None else np.maximum(x, min)
     return x if max is None else np.minimum(x, max)
     ### END SOLUTION
 
-
 def stack(tensors, dim=0):
-    """Tensors of one shape joined along a new axis `dim`: three of (2, 4) -> (3, 2, 4).  As `torch.stack`."""
+    """A list of Tensors of one shape joined along a new axis `dim`: three of (2, 4) -> (3, 2, 4).  As `torch.stack`."""
     ### BEGIN SOLUTION
     return cat([unsqueeze(t, dim) for t in tensors], dim)
     ### END SOLUTION
 
-# %%
-#| export
+concatenate.__name__ = "cat"            # what errors call it
 Tensor.masked_fill, Tensor.clip, Tensor.clamp = masked_fill, clip, clip
 
 # %% nbgrader={"grade": true, "grade_id": "test-choosing", "locked": true, "points": 8, "schema_version": 3, "solution": false, "task": false}
 def test_unit_choosing():
     """where, masked_fill and clip choose numbers; cat and stack join tensors."""
-    x = Tensor([-2.0, -0.5, 0.5, 2.0])
-    expect.close(lambda: where(x > 0, x, x * 10), [-20.0, -5.0, 0.5, 2.0], "from a where it holds, else from b", mistaken={
-        "the other way round": [-2.0, -0.5, 5.0, 20.0]})
-    expect.close(lambda: x.masked_fill(x < 0, 9.0), [9.0, 9.0, 0.5, 2.0], "value where the mask holds", mistaken={
-        "value where the mask does NOT hold": [-2.0, -0.5, 9.0, 9.0]})
-    expect.same(lambda: x.masked_fill(x < 0, -math.inf).dtype, float32, "-inf does not widen it")
-    expect.close(x, [-2.0, -0.5, 0.5, 2.0], "and x itself is as it was", hint="make a new tensor, do not write into x.data")
-    expect.close(lambda: x.clip(-1, 1), [-1.0, -0.5, 0.5, 1.0], "both ends cut off")
-    expect.close(lambda: x.clip(min=0), [0.0, 0.0, 0.5, 2.0], "or one of them", mistaken={"0 is a limit; only None is not": [-2.0, -0.5, 0.5, 2.0]})
-    expect.close(lambda: x.clip(max=0), [-2.0, -0.5, 0.0, 0.0], "or the other", mistaken={"0 is a limit; only None is not": [-2.0, -0.5, 0.5, 2.0]})
-    a, b = Tensor([[1.0, 2.0]]), Tensor([[3.0, 4.0]])
-    expect.close(lambda: stack([a, b]), [[[1.0, 2.0]], [[3.0, 4.0]]], "stack makes a new axis", mistaken={"that is cat: put in an axis first": [[1.0, 2.0], [3.0, 4.0]]})
-    expect.same(lambda: stack([a, b], dim=2).shape, (1, 2, 2), "anywhere")
-    expect.close(lambda: stack([a, b], dim=-1), [[[1.0, 3.0], [2.0, 4.0]]], "also counted from the end")
-    expect.close(cat([a, b], dim=1), [[1.0, 2.0, 3.0, 4.0]], "cat joins along one that exists")
+    x, a, b = Tensor([-2.0, -0.5, 0.5, 2.0]), Tensor([[1.0, 2.0]]), Tensor([[3.0, 4.0]])
+    expect.close(lambda: where(x > 0, x, x * 10), [-20, -5, 0.5, 2], "from a where it holds, else from b", mistaken={"the other way round": [-2, -0.5, 5, 20]})
+    expect.close(lambda: x.masked_fill(x < 0, -math.inf), [-math.inf, -math.inf, 0.5, 2], "value where the mask holds", mistaken={
+        "value where the mask does NOT hold": [-2, -0.5, -math.inf, -math.inf]})
+    expect.close(lambda: x.clip(-1, 1), [-1, -0.5, 0.5, 1], "both ends cut off")
+    expect.close(x, [-2, -0.5, 0.5, 2], "and x itself is as it was", hint="make a new array or tensor, do not write into x")
+    expect.close(lambda: [x.clip(min=0), x.clip(max=0)], [[0, 0, 0.5, 2], [-2, -0.5, 0, 0]], "one end, or the other", hint="0 is a limit; only None is not")
+    expect.close(lambda: stack([a, b]), [[[1, 2]], [[3, 4]]], "stack makes a new axis", mistaken={"that is cat: put in an axis first": [[1, 2], [3, 4]]})
+    expect.close(lambda: [stack([a, b], dim) for dim in (2, -1)], [[[[1, 3], [2, 4]]]] * 2, "anywhere, also counted from the end", hint="pass dim to both")
+    expect.close(cat([a, b], axis=1), [[1, 2, 3, 4]], "cat joins along one that exists")
     expect.raises(ValueError, lambda: cat([a, Tensor([1.0])]), "which all of them must have", match="cat")
-
 test_unit_choosing()
 
 # %% [markdown]
 """
 ### Tensors from nothing
-
-Last, the usual ways to make one. Random numbers all come from **one generator**: `manual_seed(0)` makes everything after it repeat, and
-every function takes `generator=` for those who want one of their own.
+Last, the usual ways to make one, sizes given one by one or as a tuple. Random numbers all come from **one generator**: `manual_seed(0)` makes
+everything after it repeat, and `generator=` is for those who want one of their own. A tensor can be pickled and copied as long as it is a *leaf*,
+not computed from others: a computed one would drag its whole history along, so it says what to do instead.
 """
 
 # %%
 #| export
 default_generator = np.random.default_rng()
 
-
 def manual_seed(seed):
     """Start the common generator anew, so that everything random after this repeats.  As `torch.manual_seed`."""
     default_generator.bit_generator.state = np.random.default_rng(seed).bit_generator.state
     return default_generator
 
-
 def tensor(data, dtype=None, requires_grad=False):
     """A Tensor with a copy of `data`.  As `torch.tensor`."""
-    return Tensor(np.array(data.data if isinstance(data, Tensor) else data, dtype=dtype), requires_grad, dtype)
-
-
-def full(size, fill_value, dtype=None, requires_grad=False):
-    """A Tensor of shape `size` that holds `fill_value` everywhere."""
-    return Tensor(np.full(size, fill_value), requires_grad, dtype)
-
-
-def zeros(*size, dtype=float32, requires_grad=False):
-    """A Tensor of zeros: zeros(2, 3) or zeros((2, 3))."""
-    return Tensor(np.zeros(sizes_of(size), dtype), requires_grad, dtype)
-
-
-def ones(*size, dtype=float32, requires_grad=False):
-    """A Tensor of ones: ones(2, 3) or ones((2, 3))."""
-    return Tensor(np.ones(sizes_of(size), dtype), requires_grad, dtype)
-
-# %%
-#| export
-def eye(n, m=None, dtype=float32, requires_grad=False):
-    """The identity matrix (n, m): ones on the diagonal, zeros elsewhere."""
-    return Tensor(np.eye(n, m, dtype=dtype), requires_grad, dtype)
-
+    return Tensor(Tensor(data, dtype=dtype).copy(), requires_grad)
 
 def arange(start, end=None, step=1, dtype=None, requires_grad=False):
-    """start, start + step, … up to but without `end`: arange(3) -> [0, 1, 2]."""
+    """start, start + step, … up to but without `end`: arange(3) -> [0, 1, 2].  As `torch.arange`."""
     return Tensor(np.arange(0, start, step) if end is None else np.arange(start, end, step), requires_grad, dtype)
 
-
 def rand(*size, dtype=float32, requires_grad=False, generator=None):
-    """Random numbers, uniform in [0, 1)."""
+    """Random numbers, uniform in [0, 1).  As `torch.rand`."""
     return Tensor((generator or default_generator).random(sizes_of(size), dtype=dtype), requires_grad, dtype)
 
-
 def randn(*size, dtype=float32, requires_grad=False, generator=None):
-    """Random numbers from the normal distribution with mean 0 and variance 1."""
+    """Random numbers from the normal distribution with mean 0 and variance 1.  As `torch.randn`."""
     return Tensor((generator or default_generator).standard_normal(sizes_of(size), dtype=dtype), requires_grad, dtype)
-
-# %% [markdown]
-"""
-A tensor can be pickled and copied, as long as it is a *leaf*: one that was not computed from others. A computed one would have to drag
-its whole history along, so it says what to do instead.
-"""
 
 # %%
 #| export
-def _rebuild(data, requires_grad, grad):
-    out = Tensor(data, requires_grad, data.dtype)
-    out.grad = grad
-    return out
+def full(size, fill_value, dtype=None, requires_grad=False):
+    """A Tensor of shape `size` that holds `fill_value` everywhere.  As `torch.full`."""
+    return Tensor(np.full(size, fill_value), requires_grad, dtype)
 
+def zeros(*size, dtype=float32, requires_grad=False):
+    """Zeros: zeros(2, 3) or zeros((2, 3)).  As `torch.zeros`."""
+    return Tensor(np.zeros(sizes_of(size), dtype), requires_grad, dtype)
+
+def ones(*size, dtype=float32, requires_grad=False):
+    """Ones: ones(2, 3) or ones((2, 3)).  As `torch.ones`."""
+    return Tensor(np.ones(sizes_of(size), dtype), requires_grad, dtype)
+
+def eye(n, m=None, dtype=float32, requires_grad=False):
+    """The identity matrix (n, m): ones on the diagonal, zeros elsewhere.  As `torch.eye`."""
+    return Tensor(np.eye(n, m), requires_grad, dtype)
 
 def _reduce(self):
     if self.node is not None:
         raise TypeError("only leaf tensors can be copied or pickled; use x.detach()")
-    return _rebuild, (self.data, self.requires_grad, self.grad)
-
+    return type(self), (self.data, self.requires_grad, self.dtype), (None, {"grad": self.grad})
 
 Tensor.__reduce__ = _reduce
 
@@ -1277,7 +1037,7 @@ def test_module():
     """Everything together: a small network's forward pass, with nothing but tensors."""
     import copy
     manual_seed(0)
-    x, w1, w2 = randn(5, 8), randn(8, 16), randn(16, 3)
+    x, w1, w2, data, seen = randn(5, 8), randn(8, 16), randn(16, 3), np.ones(2, dtype=np.float32), []
     hidden = (x @ w1).clip(min=0)                                        # (5, 8) @ (8, 16) -> (5, 16)
     scores = hidden @ w2 - full((3,), 1.0)                               # (5, 16) @ (16, 3) -> (5, 3)
     e = (scores - scores.max(dim=1, keepdim=True)).exp()
@@ -1285,70 +1045,64 @@ def test_module():
     expect.close(chances.sum(dim=1), np.ones(5), "each row of probabilities adds up to one")
     manual_seed(0)
     expect.close(randn(5, 8), x.numpy(), "the same seed gives the same numbers")
-    expect.same(rand(2, generator=np.random.default_rng(1)).tolist(), rand(2, generator=np.random.default_rng(1)).tolist(), "so does the same generator")
-    expect.same([t.dtype for t in (zeros(2), ones((2, 2)), eye(2), rand(2), full((2,), 1.5))], [float32] * 5, "float32 throughout")
-    expect.same((arange(3).tolist(), arange(1, 2, 0.5).tolist(), arange(3).dtype), ([0, 1, 2], [1.0, 1.5], int64), "arange")
-    expect.close(stack([zeros(3), ones(3)]) @ eye(3), [[0.0] * 3, [1.0] * 3], "zeros, ones, eye")
-    expect.close(copy.deepcopy(x), x.numpy(), "copies")
+    rng = np.random.default_rng
+    expect.close([rand(2, generator=rng(1)), randn(2, generator=rng(1))], [rng(1).random(2, float32), rng(1).standard_normal(2, float32)], "so does a generator")
+    expect.same([t.dtype for t in (zeros(2), ones((2, 2)), eye(2), rand(2), full((2,), 1.5), arange(3))], [float32] * 5 + [int64], "float32, but for arange(3)")
+    expect.same([arange(3).tolist(), arange(1, 2, 0.5).tolist()], [[0, 1, 2], [1.0, 1.5]], "arange")
+    expect.close(stack([zeros(3), ones(3)]) @ eye(3), [[0] * 3, [1] * 3], "zeros, ones, eye")
     expect.raises(TypeError, lambda: np.where(x > 0, x, x), "np.where has a twin of our own", match="where gradient")
-    data = np.ones(2, dtype=np.float32)
     expect.true(tensor(data).data is not data and Tensor(data).data is data, "tensor(…) copies, Tensor(…) does not")
-
+    expect.close(copy.deepcopy(x), x.numpy(), "a leaf can be copied")
+    around.append(lambda call, op, arrays, params: seen.append(op.__name__) or call(arrays, params))
+    x.exp().sum(), around.clear()
+    expect.same(seen, ["exp", "sum"], "who sits around the door sees every operation")
 test_module()
 
 # %% [markdown]
 """
 ### What it costs
-
-The door adds a few function calls to every operation. On tensors of four numbers that is most of the time; on real ones it vanishes.
-Where do the two curves meet on your machine?
+The door adds a few function calls to every operation. From how many numbers on does that no longer count on your machine?
 """
 
 # %% tags=["analysis"]
-sizes = [4, 64, 1_024, 16_384, 262_144, 1_048_576]
-ours, theirs = [], []
+sizes, ours, theirs = [4, 64, 1_024, 16_384, 262_144, 1_048_576], [], []
 for n in sizes:
     a = np.random.rand(n).astype(np.float32)
     t, times = Tensor(a), max(1, 20_000 // n)
     ours.append(seconds(lambda: [t + t for _ in range(times)]) / times)
     theirs.append(seconds(lambda: [a + a for _ in range(times)]) / times)
-plt.figure(figsize=(5, 3))
-plt.loglog(sizes, ours, "o-", label="Tensor + Tensor")
-plt.loglog(sizes, theirs, "o-", label="array + array")
-plt.xlabel("numbers in each"); plt.ylabel("seconds"); plt.legend(); plt.show()
+plt.loglog(sizes, ours, "o-", sizes, theirs, "o-"); plt.legend(["Tensor + Tensor", "array + array"])
+plt.xlabel("numbers in each"); plt.ylabel("seconds"); plt.show()
 print("times NumPy:", "  ".join(f"{n:,}: {o / t:.1f}" for n, o, t in zip(sizes, ours, theirs)))
 
 # %% [markdown]
 """
 ## 8 · In your own words
-
 **Question 1.** `x` has shape (32, 10). You want to subtract from each row its own mean. Why does `x - x.mean(dim=1)` fail, why would
 `x - x.mean(dim=1)` *not* fail but be wrong if `x` had shape (10, 10), and what do you write instead?
 """
 
 # %% [markdown] nbgrader={"grade": true, "grade_id": "question-keepdim", "locked": false, "points": 6, "schema_version": 3, "solution": true, "task": false}
 """
-The mean along dim 1 has shape (32,). Shapes are aligned at the right, so 32 meets 10, and neither is 1: an error. With (10, 10) the mean
-has shape (10,), which lines up with the *columns*: number j is taken from column j instead of row j, silently. `keepdim=True` gives
-(32, 1), which stretches along the row it came from.
+The mean has shape (32,). Aligned at the right, 32 meets 10, and neither is 1: an error. With (10, 10) the mean has shape (10,) and lines up with the
+*columns*: number j is taken from column j instead of row j, silently. `keepdim=True` gives (32, 1), which stretches along the row it came from.
 """
 
 # %% [markdown]
 """
-**Question 2.** A network has 100 million parameters. How many megabytes are they in float32 and in float64? Name one thing besides
-memory that float32 gains, and one kind of computation in this course for which you would still choose float64.
+**Question 2.** A network has 100 million parameters. How many megabytes are they in float32 and in float64? Name one thing besides memory that
+float32 gains, and one kind of computation in this course for which you would still choose float64.
 """
 
 # %% [markdown] nbgrader={"grade": true, "grade_id": "question-float32", "locked": false, "points": 6, "schema_version": 3, "solution": true, "task": false}
 """
-400 MB and 800 MB. The processor handles twice as many float32 numbers in one step, and half as many bytes have to travel from memory, so
-it is faster too. Checking gradients by small differences needs float64: the differences are lost in float32's rounding.
+400 MB and 800 MB. The processor handles twice as many float32 numbers in one step, and half as many bytes have to travel from memory, so it is
+faster too. Checking gradients by small differences needs float64: the differences are lost in float32's rounding.
 """
 
 # %% [markdown]
 """
 ## Where you are
-
 You have a tensor with a block of memory and a description of it, some forty operations, and one door through which they all pass. Next:
 `tito module complete 01` puts this into your own `tinytorch` package, and module 02 imports it from there.
 """

@@ -160,7 +160,9 @@ $$\mathrm{leaky\_relu}(x) = \begin{cases} x & x > 0 \\ \mathrm{negative\_slope} 
 #| export
 @op
 def leaky_relu(x, *, negative_slope=0.01):
-    """x where it is above 0, else negative_slope · x.  Any shape and any slope.  As `torch.nn.functional.leaky_relu`.
+    """x where it is above 0, else negative_slope · x.
+
+    Any shape and any slope.  As `torch.nn.functional.leaky_relu`.
 
     >>> leaky_relu(Tensor([-2.0, 0.0, 3.0]), negative_slope=0.25)
     Tensor([-0.5,  0. ,  3. ])
@@ -196,7 +198,7 @@ it the sigmoid, after its S shape. Multiplied by $e^x$ above and below, it has a
 
 $$\sigma(x) = \frac{1}{1 + e^{-x}} = \frac{e^{x}}{e^{x} + 1}$$
 
-Both are correct on paper. Run them.
+Both are correct on paper. Run them. (The red lines are NumPy's warnings; here and below they are part of the lesson.)
 """
 
 # %%
@@ -327,7 +329,7 @@ figure, axes = plt.subplots(1, 3, figsize=(11, 2.5), sharey=True)
 for axis, scale in zip(axes, (1, 4, 16)):
     scores = scale * np.random.default_rng(0).standard_normal(5000)
     axis.hist(sigmoid(Tensor(scores)).numpy(), bins=40, range=(0, 1))
-    axis.set(title=f"inputs of size {scale}: mean slope {slope(sigmoid, scores).mean():.3f}", xlabel="sigmoid")
+    axis.set(title=f"inputs of size {scale}\nmean slope {slope(sigmoid, scores).mean():.3f}", xlabel="sigmoid")
 plt.show()
 
 # %% [markdown]
@@ -411,7 +413,9 @@ the whole array. Write the cube as `x * x * x`; module 01 measured why. Any othe
 #| export
 @op
 def gelu(x, *, approximate="none"):
-    """x times the chance that a normal random number is smaller.  Any shape.  As `torch.nn.functional.gelu`.
+    """x times the chance that a normal random number is smaller.
+
+    Any shape.  As `torch.nn.functional.gelu`.
 
     `approximate` is "none" (with erf) or "tanh"; ValueError for anything else.  Source: Hendrycks and Gimpel, 2016.
 
@@ -632,7 +636,9 @@ $$\log \frac{e^{z_i}}{\sum_j e^{z_j}} = z_i - \log \sum_j e^{z_j}$$
 #| export
 @op
 def log_softmax(z, dim=-1):
-    """The logarithm of softmax along `dim`, without rounding small probabilities to 0.  As `torch.log_softmax`.
+    """The logarithm of softmax along `dim`, without rounding small probabilities to 0.
+
+    As `torch.log_softmax`.
 
     >>> log_softmax(Tensor([0.0, -200.0]))
     Tensor([   0., -200.])
@@ -689,7 +695,10 @@ Tensor.log_softmax = log_softmax
 # %%
 #| export
 class Activation:
-    """What all activations have in common: called like functions, with settings, without parameters.  Subclasses define `forward`."""
+    """What all activations have in common: called like functions, with settings, without parameters.
+
+    Subclasses define `forward`.
+    """
     training = True
 
     def __call__(self, x):
@@ -858,9 +867,9 @@ functions = {"copy": Tensor.copy, "relu": relu, "leaky_relu": leaky_relu, "sigmo
              "gelu": gelu, "gelu, tanh form": GELU("tanh"), "softmax": softmax, "log_softmax": log_softmax}
 times = {name: 1e3 * min(timeit.repeat(lambda: f(x), number=1, repeat=7)) for name, f in functions.items()}
 plt.figure(figsize=(6, 3))
-plt.barh(list(times), list(times.values()))
+bars = plt.barh(list(times), list(times.values()))
+plt.bar_label(bars, fmt="%.1f", padding=3); plt.margins(x=0.12)
 plt.gca().invert_yaxis(); plt.xlabel("milliseconds"); plt.show()
-print(", ".join(f"{name}: {time:.1f}" for name, time in times.items()))
 
 # %% [markdown]
 """

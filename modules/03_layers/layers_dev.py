@@ -94,7 +94,9 @@ So `linear` is one operation. It knows what a bias is and refuses anything else;
 #| export
 @op
 def linear(x, w, b=None):
-    """x @ w + b in one operation: (…, in), (in, out), (out,) -> (…, out).  As torch's `linear`, with `w` turned round.
+    """x @ w + b in one operation: (…, in), (in, out), (out,) -> (…, out).
+
+    As torch's `linear`, with `w` turned round.
 
     ValueError, naming the sizes, where they do not fit.
 
@@ -219,7 +221,9 @@ and `fan_out` is `shape[-1]` unless they are given: our weights have shape (in, 
 # %% nbgrader={"grade": false, "grade_id": "initialisers", "locked": false, "schema_version": 3, "solution": true, "task": false}
 #| export
 def xavier_uniform(shape, gain=1.0, *, fan_in=None, fan_out=None, generator=None):
-    """A Tensor drawn uniformly, of variance gain² · 2 / (fan_in + fan_out).  As `torch.nn.init.xavier_uniform_`.
+    """A Tensor drawn uniformly, of variance gain² · 2 / (fan_in + fan_out).
+
+    As `torch.nn.init.xavier_uniform_`.
 
     >>> xavier_uniform((300, 100)).shape
     (300, 100)
@@ -231,7 +235,9 @@ def xavier_uniform(shape, gain=1.0, *, fan_in=None, fan_out=None, generator=None
 
 
 def kaiming_uniform(shape, a=0.0, *, fan_in=None, generator=None):
-    """A Tensor drawn uniformly, of variance 2 / ((1 + a²) fan_in); `a` is the slope of a leaky ReLU.  As `torch.nn.init.kaiming_uniform_`.
+    """A Tensor drawn uniformly, of variance 2 / ((1 + a²) fan_in); `a` is the slope of a leaky ReLU.
+
+    As `torch.nn.init.kaiming_uniform_`.
 
     >>> kaiming_uniform((300, 100)).shape
     (300, 100)
@@ -282,7 +288,7 @@ for axis, act in zip(axes, (relu, tanh)):
         axis.semilogy(range(1, 21), spreads(make, act), label=name)
     axis.set(title=f"{act.__name__} after each layer", xlabel="layer", xticks=range(0, 21, 5))
 axes[0].set_ylabel("spread of the numbers"); axes[1].legend(fontsize=8); plt.show()
-print("after 20 layers with ReLU:", "  ".join(f"{name}: {spreads(make)[-1]:.2g}" for name, make in ways.items()))
+print("after 20 layers with ReLU:", *(f"{name:20} {spreads(make)[-1]:.2g}" for name, make in ways.items()), sep="\n  ")
 
 # %% [markdown]
 """
@@ -292,8 +298,8 @@ too, so that results can be compared.
 
 ## 3 · A module knows its parameters
 
-A *parameter* is a tensor that training may change. It is a Tensor in every respect; its class only says what it is for. When it is copied
-or pickled it must stay what it is, which `__reduce__` looks after.
+A *parameter* is a tensor that training may change. It is a Tensor in every respect; its class only says what it is for. A copy of
+it is a parameter again, because `Tensor.__reduce__` asks `type(self)`.
 """
 
 # %%
@@ -301,16 +307,13 @@ or pickled it must stay what it is, which `__reduce__` looks after.
 class Parameter(Tensor):
     """A Tensor that belongs to a module and is to be trained.  As `torch.nn.Parameter`.
 
-    >>> Parameter([1.0, 2.0]) * 2
-    Tensor([2., 4.])
+    >>> (Parameter([1.0, 2.0]) * 2).tolist()
+    [2.0, 4.0]
     """
     __slots__ = ()
 
     def __init__(self, data, requires_grad=True, dtype=None):
         super().__init__(data, requires_grad, dtype)
-
-    def __reduce__(self):
-        return type(self), (self.data, self.requires_grad, self.dtype), (None, {"grad": self.grad})
 
     def __repr__(self):
         return "Parameter" + super().__repr__()[len("Tensor"):].replace("\n", "\n   ")
@@ -324,7 +327,9 @@ follows from its attributes, and Python keeps those in a dict that anybody can r
 # %%
 #| export
 class Module:
-    """A part of a network.  Set Parameters and Modules as attributes, and write `forward`.  As `torch.nn.Module`.
+    """A part of a network.
+
+    Set Parameters and Modules as attributes, and write `forward`.  As `torch.nn.Module`.
 
     No `super().__init__()` is needed.
 
@@ -494,7 +499,9 @@ generator.
 # %% nbgrader={"grade": false, "grade_id": "linear-layer", "locked": false, "schema_version": 3, "solution": true, "task": false}
 #| export
 class Linear(Module):
-    """A layer of weights and biases: (…, in_features) -> (…, out_features).  As `torch.nn.Linear`, `weight` being (in, out).
+    """A layer of weights and biases: (…, in_features) -> (…, out_features).
+
+    As `torch.nn.Linear`, `weight` being (in, out).
 
     >>> Linear(784, 10)(zeros(32, 784)).shape
     (32, 10)
@@ -703,7 +710,9 @@ values, one byte each. A number is kept where `generator.random(…) >= p`. With
 #| export
 @op
 def dropout(x, *, p=0.5, generator=None):
-    """Each number is zero with probability `p`, else divided by 1 - p.  (…) -> (…), and what was kept as "keep".  `x` is an array here.
+    """Each number is zero with probability `p`, else divided by 1 - p.
+
+    (…) -> (…), and what was kept as "keep".  `x` is an array here.
 
     ValueError where `p` is not between 0 and 1.  As `torch.nn.functional.dropout` in training.
     """
@@ -865,7 +874,10 @@ layers is the usual slip (`Sequential([a, b])` instead of `Sequential(a, b)`).
 # %% nbgrader={"grade": false, "grade_id": "sequential", "locked": false, "schema_version": 3, "solution": true, "task": false}
 #| export
 def _append(self, layer):
-    """Put a layer at the end, under the next number, and return self.  TypeError where it cannot be called."""
+    """Put a layer at the end, under the next number, and return self.
+
+    TypeError where it cannot be called.
+    """
     ### BEGIN SOLUTION
     if not callable(layer):
         raise TypeError(f"Sequential: layer {len(self)} is a {type(layer).__name__} and cannot be called; write Sequential(first, second, …)")

@@ -117,7 +117,7 @@ Each single prediction has a loss of its own. What becomes of those is called th
  losses of 4 predictions        reduction
  ┌─────┬─────┬─────┬─────┐      "none"   0.5  2.0  0.1  1.4      one each
  │ 0.5 │ 2.0 │ 0.1 │ 1.4 │ ───► "sum"    4.0
- └─────┴─────┴─────┴─────┘      "mean"   4.0 / 4 = 1.0           does not depend on the size of the batch
+ └─────┴─────┴─────┴─────┘      "mean"   4.0 / 4 = 1.0           the same for any batch size
 ```
 
 Sometimes not every place counts (a short sentence was filled up). Then `count` says how many do, and the mean is the sum divided by that.
@@ -129,7 +129,9 @@ meets. `sum` and `size` work on Tensors and on arrays alike.
 # %% nbgrader={"grade": false, "grade_id": "reduce-loss", "locked": false, "schema_version": 3, "solution": true, "task": false}
 #| export
 def reduce_loss(loss, reduction, count=None):
-    """The losses (a Tensor or an array) as "mean", "sum" or "none".  The mean is the sum over `count`, or over all if that is None.
+    """The losses (a Tensor or an array) as "mean", "sum" or "none".
+
+    The mean is the sum over `count`, or over all if that is None.
 
     >>> reduce_loss(Tensor([0.5, 2.0, 0.1, 1.4]), "mean")
     Tensor(1.)
@@ -197,7 +199,10 @@ As an object it can be handed to whoever trains the network. `Loss` is a `Module
 # %%
 #| export
 class Loss(Module):
-    """A loss function and its settings as an object: (prediction, target) -> how wrong.  A subclass names its `function` and `settings`."""
+    """A loss function and its settings as an object: (prediction, target) -> how wrong.
+
+    A subclass names its `function` and `settings`.
+    """
     settings = ("reduction",)
 
     def __init__(self, reduction="mean"):
@@ -276,7 +281,9 @@ def l1_loss(prediction, target, *, reduction="mean"):
 
 @composed
 def huber_loss(prediction, target, *, reduction="mean", delta=1.0):
-    """Half the square of differences up to `delta`, a line beyond, reduced.  As `torch.nn.functional.huber_loss`.
+    """Half the square of differences up to `delta`, a line beyond, reduced.
+
+    As `torch.nn.functional.huber_loss`.
 
     >>> huber_loss(Tensor([0.5, 3.0]), Tensor([0.0, 0.0]), reduction="none")
     Tensor([0.125, 2.5  ])
@@ -394,7 +401,10 @@ def class_targets(scores, targets, ignore_index):
 
 
 def pick(scores, dim, places):
-    """The numbers of a Tensor (N, C, …) at `places` (N, 1, …) along axis `dim` -> (N, 1, …).  As `torch.gather`."""
+    """The numbers of a Tensor (N, C, …) at `places` (N, 1, …) along axis `dim` -> (N, 1, …).
+
+    As `torch.gather`.
+    """
     key = list(np.ogrid[tuple(slice(n) for n in places.shape)])          # row numbers, column numbers, …
     key[dim] = places
     return scores[tuple(key)]
@@ -403,7 +413,7 @@ def pick(scores, dim, places):
 table = Tensor([[0.1, 0.2, 0.6, 0.1], [0.7, 0.1, 0.1, 0.1], [0.2, 0.2, 0.2, 0.4]])       # (3, 4)
 dim, places, keep = class_targets(table, [2, -100, 3], -100)
 print("axis", dim, " places", places.tolist(), " keep", keep.tolist())
-print(pick(table, dim, places).tolist())                                 # (3, 1)
+print(pick(table, dim, places))                                          # (3, 1)
 
 # %% [markdown]
 """
@@ -490,7 +500,7 @@ $$-\log \frac{e^{z_t}}{\sum_j e^{z_j}} = \log \sum_j e^{z_j} - z_t$$
  minus the max   0.0    -1.0    -1.9   ◄── z
  exp             1.000   0.368   0.150     sum 1.517, log 0.417
  loss            0.417 - 0.0 = 0.417
- exp / sum       0.659   0.242   0.099     the probabilities: its gradient will want them (module 05)
+ exp / sum       0.659   0.242   0.099     the probabilities, kept for module 05
 ```
 
 One array of the size of the logits is enough: `z` becomes `exp(z)` becomes the probabilities, each in the place of the one before
@@ -510,7 +520,9 @@ what is summed along `dim` lined up with it, and $\frac1C \sum_j z_j$ is a mean.
 #| export
 @op
 def cross_entropy(logits, targets, *, ignore_index=-100, reduction="mean", label_smoothing=0.0):
-    """Minus the log of the softmax of the right class, in one stable operation.  As `torch.nn.functional.cross_entropy`.
+    """Minus the log of the softmax of the right class, in one stable operation.
+
+    As `torch.nn.functional.cross_entropy`.
 
     logits: floats (N, C), (C,) or (N, C, …); targets: integers (N,), () or (N, …).  Targets equal to `ignore_index` do not count.
     Of a language model's (B, T, V) take `logits.reshape(-1, V)` and `targets.reshape(-1)`.
@@ -650,7 +662,9 @@ def clamped_log(x):
 
 @composed
 def binary_cross_entropy(prediction, target, *, reduction="mean"):
-    """The loss of probabilities for yes (target 1) or no (target 0), reduced.  As `torch.nn.functional.binary_cross_entropy`.
+    """The loss of probabilities for yes (target 1) or no (target 0), reduced.
+
+    As `torch.nn.functional.binary_cross_entropy`.
 
     >>> binary_cross_entropy(Tensor([0.5, 0.25]), Tensor([1.0, 0.0]), reduction="none")
     Tensor([0.6931, 0.2877])
@@ -722,7 +736,9 @@ def softplus(z):
 
 @composed
 def binary_cross_entropy_with_logits(logits, target, *, reduction="mean"):
-    """Binary cross-entropy of sigmoid(logits), stable.  As `torch.nn.functional.binary_cross_entropy_with_logits`.
+    """Binary cross-entropy of sigmoid(logits), stable.
+
+    As `torch.nn.functional.binary_cross_entropy_with_logits`.
 
     >>> binary_cross_entropy_with_logits(Tensor([1000.0, 1000.0, 0.0]), Tensor([1.0, 0.0, 1.0]), reduction="none")
     Tensor([0.0000e+00, 1.0000e+03, 6.9315e-01])
@@ -789,12 +805,18 @@ class CrossEntropyLoss(Loss):
 
 
 class BCELoss(Loss):
-    """`binary_cross_entropy` as an object: probabilities, and targets from 0 to 1.  As `torch.nn.BCELoss`."""
+    """`binary_cross_entropy` as an object: probabilities, and targets from 0 to 1.
+
+    As `torch.nn.BCELoss`.
+    """
     function = staticmethod(binary_cross_entropy)
 
 
 class BCEWithLogitsLoss(Loss):
-    """`binary_cross_entropy_with_logits` as an object: scores, and targets from 0 to 1.  As `torch.nn.BCEWithLogitsLoss`."""
+    """`binary_cross_entropy_with_logits` as an object: scores, and targets from 0 to 1.
+
+    As `torch.nn.BCEWithLogitsLoss`.
+    """
     function = staticmethod(binary_cross_entropy_with_logits)
 
 

@@ -55,7 +55,9 @@ $$\frac{\partial f}{\partial x_i} \approx \frac{f(x + \varepsilon e_i) - f(x - \
 # %% nbgrader={"grade": false, "grade_id": "numerical-gradient", "locked": false, "schema_version": 3, "solution": true, "task": false}
 #| export
 def numerical_gradient(f, x, eps=1e-6):
-    """The slopes of f(x) by central differences, an array of x's shape.  `x` is a float64 array, and unchanged afterwards.
+    """The slopes of f(x) by central differences, an array of x's shape.
+
+    `x` is a float64 array, and unchanged afterwards; `f` returns one number.
 
     >>> numerical_gradient(lambda x: (x ** 2).sum(), np.array([1.0, 3.0])).round(4)
     array([2., 6.])
@@ -178,7 +180,10 @@ It does *not* know the value it made: then nothing points in a circle, and memor
 # %%
 #| export
 class Node:
-    """How a value came about.  `inputs`: per input its Node, or the leaf Tensor, or None.  Never its own output."""
+    """How a value came about.
+
+    `inputs`: per input its Node, or the leaf Tensor, or None.  Never its own output.
+    """
     __slots__ = ("op", "rule", "inputs", "shape", "saved", "named", "order", "hooks")
 
 
@@ -366,7 +371,10 @@ Tensor.mT = Tensor.T                # NumPy's name for "swap the last two axes":
 # %% nbgrader={"grade": false, "grade_id": "matmul-gradients", "locked": false, "schema_version": 3, "solution": true, "task": false}
 #| export
 def matmul_gradients(g, need, a, b):
-    """For out = a @ b: the gradients for a (…, n, k) and b (…, k, m) from g (…, n, m); None where `need` is False."""
+    """For out = a @ b: the gradients for a (…, n, k) and b (…, k, m), from g (…, n, m).
+
+    None where `need` is False.
+    """
     ### BEGIN SOLUTION
     return g @ b.mT if need[0] else None, a.mT @ g if need[1] else None
     ### END SOLUTION
@@ -515,7 +523,7 @@ def call_rule(node, g, create_graph=False):
 
 # %% nbgrader={"grade": false, "grade_id": "simple-pull", "locked": false, "schema_version": 3, "solution": true, "task": false}
 def simple_pull(node, g):
-    """Carry `g`, the gradient of what `node` made, down the graph; returns {leaf Tensor: its gradient (an array)}."""
+    """Carry `g`, the gradient of what `node` made, down the graph: {leaf Tensor: its gradient, an array}."""
     grads = {node: g}
     for node in newest_first([node]):
         ### BEGIN SOLUTION
@@ -621,7 +629,10 @@ def wrap(array, source=None):
 
 
 def deposit(leaf, g, taken):
-    """Add `g` to `leaf.grad`, in memory that belongs to this leaf alone.  `taken`: ids of arrays that belong to somebody."""
+    """Add `g` to `leaf.grad`, in memory that belongs to this leaf alone.
+
+    `taken`: ids of arrays that belong to somebody.
+    """
     if leaf.grad is not None:
         if isinstance(g, Tensor):                                # create_graph
             leaf.grad = leaf.grad + g
@@ -654,7 +665,9 @@ def first_gradient(t, gradient, create_graph):
 # %%
 #| export
 def backward(self, gradient=None, retain_graph=None, create_graph=False):
-    """Add to `x.grad` of every leaf x the slope of this tensor with respect to x.  As `torch.Tensor.backward`.
+    """Add to `x.grad` of every leaf x the slope of this tensor with respect to x.
+
+    As `torch.Tensor.backward`.
 
     RuntimeError where nothing requires a gradient, where more than one number comes without `gradient`, or where the graph was freed.
 
@@ -718,7 +731,7 @@ back *also when the body raises*: that is what `try: … finally:` is for.
 #| export
 @contextmanager
 def grad_mode(on):
-    """Inside `with grad_mode(on):` operations are recorded (True) or not (False); afterwards as before, come what may."""
+    """`with grad_mode(on):` operations are recorded (True) or not (False); afterwards as before, come what may."""
     ### BEGIN SOLUTION
     token = recording.set(on)
     try:
@@ -1036,7 +1049,7 @@ def rows(t):
 #| export
 @gradient(linear)
 def _(g, need, x, w):
-    """out = x @ w + b, x (…, in), w (in, out), b (out,): the gradients for x, w and b from g (…, out)."""
+    """out = x @ w + b: the gradients for x (…, in), w (in, out) and b (out,), from g (…, out)."""
     ### BEGIN SOLUTION
     g2 = rows(g)
     dx = (g2 @ w.mT).reshape(x.shape) if need[0] else None
@@ -1093,7 +1106,9 @@ test_unit_rule_linear()
 # %%
 #| export
 def gradcheck(fn, inputs, eps=1e-6, atol=1e-5, rtol=1e-3):
-    """True where the gradients of `fn(*inputs)` agree with central differences.  As `torch.autograd.gradcheck`.
+    """True where the gradients of `fn(*inputs)` agree with central differences.
+
+    As `torch.autograd.gradcheck`.
 
     `inputs`: a float64 Tensor that requires a gradient, or several.  RuntimeError, naming input, place and both numbers, where they do not.
     """
@@ -1199,7 +1214,10 @@ def hooked(hooks, g):
 
 
 def register_hook(self, hook):
-    """Call `hook(gradient)` once this tensor's gradient is complete; what it returns replaces it.  `.remove()` on the result ends it."""
+    """Call `hook(gradient)` once this tensor's gradient is complete; what it returns replaces it.
+
+    `.remove()` on the result ends it.
+    """
     if not self.requires_grad:
         raise RuntimeError("register_hook: this tensor does not require a gradient")
     holder = self.node or self
@@ -1234,7 +1252,10 @@ recorded. During the first run `recording` holds a dict, in which the door's `re
 # %%
 #| export
 class Function:
-    """An operation with its own backward: static methods `forward(ctx, *inputs)` and `backward(ctx, g)`.  As `torch.autograd.Function`."""
+    """An operation with its own backward: static methods `forward(ctx, *inputs)` and `backward(ctx, g)`.
+
+    As `torch.autograd.Function`.
+    """
     saved_tensors = ()
 
     def save_for_backward(self, *tensors):
@@ -1286,7 +1307,10 @@ class _Again(Function):
 
 
 def checkpoint(fn, *inputs):
-    """`fn(*inputs)`, a Tensor, whose inner values are computed again for the gradient instead of kept.  As `torch.utils.checkpoint`."""
+    """`fn(*inputs)`, a Tensor, whose inner values are computed again for the gradient instead of kept.
+
+    As `torch.utils.checkpoint`.
+    """
     met, before = {}, default_generator.bit_generator.state
     with grad_mode(met):
         value = fn(*inputs).data

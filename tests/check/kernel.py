@@ -1,4 +1,7 @@
-"""Run a notebook's cells in a real IPython shell, and print as JSON what it would show of each exception.  `kernel.py NOTEBOOK`."""
+"""Run a notebook's cells in a real IPython shell, and print as JSON what it would show of each exception.  `kernel.py NOTEBOOK`.
+
+What the cells print goes to stderr.
+"""
 
 from __future__ import annotations
 

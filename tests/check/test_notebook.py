@@ -16,13 +16,17 @@ from tests.check.workbench import SETUP, TEST_ADD, Bench, code, demo
 HOME = Path(__file__).parents[2]
 
 
-def shown(bench: Bench, cells: list[dict[str, Any]], folder: Path | None = None) -> list[str]:
-    """What IPython shows of every cell's exception."""
+def ran(bench: Bench, cells: list[dict[str, Any]], folder: Path | None = None) -> tuple[list[str], str]:
+    """What IPython shows of every cell's exception, and what was printed."""
     bench.put(cells)
     run = subprocess.run([sys.executable, str(Path(__file__).with_name("kernel.py")), str(bench.path)], cwd=folder or bench.path.parent,
                          env={**os.environ, "PYTHONPATH": str(HOME)}, capture_output=True, timeout=60)
     assert run.returncode == 0, run.stderr.decode()
-    return list(json.loads(run.stdout))
+    return list(json.loads(run.stdout)), run.stderr.decode()
+
+
+def shown(bench: Bench, cells: list[dict[str, Any]], folder: Path | None = None) -> list[str]:
+    return ran(bench, cells, folder)[0]
 
 
 @pytest.mark.parametrize("cells", [
@@ -45,6 +49,19 @@ def test_the_card_is_the_terminals(bench: Bench, cells: list[dict[str, Any]]) ->
     row = bench.judge(cells).rows[0]
     assert row.state in ("failed", "error")
     assert shown(bench, cells)[index] == "\n".join(row.card())
+
+
+def test_a_check_that_holds_says_so(bench: Bench) -> None:
+    shown, printed = ran(bench, demo())
+    assert not any(shown)
+    assert "PASSED  5 of 5   Adding works entry by entry.\n" in printed
+
+
+def test_the_last_check_of_a_module_has_a_whole_card_too(bench: Bench) -> None:
+    cells = demo("return Tensor(a.data - b.data)", test_add=TEST_ADD.replace("test_unit_add", "test_module"))
+    card = next(text for text in shown(bench, cells) if text)
+    assert card == "\n".join(bench.judge(cells).rows[0].card())
+    assert card.startswith("FAILED  0 of 5")
 
 
 def test_other_exceptions_keep_their_traceback(bench: Bench) -> None:

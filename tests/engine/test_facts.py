@@ -316,6 +316,13 @@ def test_leaves_pickle_and_copy_and_others_say_why_not():
         assert not np.shares_memory(twin.data, x.data)
     with pytest.raises(TypeError, match="detach"):
         copy.deepcopy(x * 2)
+    assert type(copy.deepcopy(tt.Parameter([1.0]))) is tt.Parameter
+
+
+def test_a_list_of_leaves_is_not_made_a_tensor_silently():
+    with pytest.raises(TypeError, match="stack"):
+        tt.Tensor([leaf(1.0), leaf(2.0)])
+    assert tt.Tensor([tt.Tensor(1.0), tt.Tensor(2.0)]).tolist() == [1, 2]
 
 
 def test_numpy_cannot_drop_a_derivative_silently():

@@ -27,7 +27,9 @@ def relu(x):
 # %% ../../modules/02_activations/activations_dev.py #leaky-relu
 @op
 def leaky_relu(x, *, negative_slope=0.01):
-    """x where it is above 0, else negative_slope · x.  Any shape and any slope.  As `torch.nn.functional.leaky_relu`.
+    """x where it is above 0, else negative_slope · x.
+
+    Any shape and any slope.  As `torch.nn.functional.leaky_relu`.
 
     >>> leaky_relu(Tensor([-2.0, 0.0, 3.0]), negative_slope=0.25)
     Tensor([-0.5,  0. ,  3. ])
@@ -92,7 +94,9 @@ def erf(x):
 # %% ../../modules/02_activations/activations_dev.py #gelu
 @op
 def gelu(x, *, approximate="none"):
-    """x times the chance that a normal random number is smaller.  Any shape.  As `torch.nn.functional.gelu`.
+    """x times the chance that a normal random number is smaller.
+
+    Any shape.  As `torch.nn.functional.gelu`.
 
     `approximate` is "none" (with erf) or "tanh"; ValueError for anything else.  Source: Hendrycks and Gimpel, 2016.
 
@@ -137,7 +141,9 @@ def softmax(z, dim=-1):
 # %% ../../modules/02_activations/activations_dev.py #log-softmax
 @op
 def log_softmax(z, dim=-1):
-    """The logarithm of softmax along `dim`, without rounding small probabilities to 0.  As `torch.log_softmax`.
+    """The logarithm of softmax along `dim`, without rounding small probabilities to 0.
+
+    As `torch.log_softmax`.
 
     >>> log_softmax(Tensor([0.0, -200.0]))
     Tensor([   0., -200.])
@@ -151,9 +157,12 @@ Tensor.relu, Tensor.sigmoid, Tensor.tanh, Tensor.erf = relu, sigmoid, tanh, erf
 Tensor.softmax = softmax
 Tensor.log_softmax = log_softmax
 
-# %% ../../modules/02_activations/activations_dev.py #e4630d36
+# %% ../../modules/02_activations/activations_dev.py #ef473adc
 class Activation:
-    """What all activations have in common: called like functions, with settings, without parameters.  Subclasses define `forward`."""
+    """What all activations have in common: called like functions, with settings, without parameters.
+
+    Subclasses define `forward`.
+    """
     training = True
 
     def __call__(self, x):

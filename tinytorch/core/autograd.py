@@ -35,7 +35,9 @@ from .tensor import (Tensor, absolute, add, amax, amin, clip, concatenate, defau
 
 # %% ../../modules/05_autograd/autograd_dev.py #numerical-gradient
 def numerical_gradient(f, x, eps=1e-6):
-    """The slopes of f(x) by central differences, an array of x's shape.  `x` is a float64 array, and unchanged afterwards.
+    """The slopes of f(x) by central differences, an array of x's shape.
+
+    `x` is a float64 array, and unchanged afterwards; `f` returns one number.
 
     >>> numerical_gradient(lambda x: (x ** 2).sum(), np.array([1.0, 3.0])).round(4)
     array([2., 6.])
@@ -51,9 +53,12 @@ def numerical_gradient(f, x, eps=1e-6):
         slopes[i] = (above - below) / (2 * eps)
     return slopes
 
-# %% ../../modules/05_autograd/autograd_dev.py #1b734456
+# %% ../../modules/05_autograd/autograd_dev.py #6e595942
 class Node:
-    """How a value came about.  `inputs`: per input its Node, or the leaf Tensor, or None.  Never its own output."""
+    """How a value came about.
+
+    `inputs`: per input its Node, or the leaf Tensor, or None.  Never its own output.
+    """
     __slots__ = ("op", "rule", "inputs", "shape", "saved", "named", "order", "hooks")
 
 
@@ -159,7 +164,10 @@ Tensor.mT = Tensor.T                # NumPy's name for "swap the last two axes":
 
 # %% ../../modules/05_autograd/autograd_dev.py #matmul-gradients
 def matmul_gradients(g, need, a, b):
-    """For out = a @ b: the gradients for a (…, n, k) and b (…, k, m) from g (…, n, m); None where `need` is False."""
+    """For out = a @ b: the gradients for a (…, n, k) and b (…, k, m), from g (…, n, m).
+
+    None where `need` is False.
+    """
     return g @ b.mT if need[0] else None, a.mT @ g if need[1] else None
 
 
@@ -257,7 +265,7 @@ def fitted(g, shape, op):
     except ValueError:
         raise RuntimeError(f"the gradient rule of '{op.__name__}' gave shape {g.shape} for an input of shape {shape}") from None
 
-# %% ../../modules/05_autograd/autograd_dev.py #112e28b2
+# %% ../../modules/05_autograd/autograd_dev.py #58a9795a
 def wrap(array, source=None):
     """A Tensor from its value and its recipe: a Node, a leaf (which is itself), or None."""
     if source is not None and type(source) is not Node:
@@ -268,7 +276,10 @@ def wrap(array, source=None):
 
 
 def deposit(leaf, g, taken):
-    """Add `g` to `leaf.grad`, in memory that belongs to this leaf alone.  `taken`: ids of arrays that belong to somebody."""
+    """Add `g` to `leaf.grad`, in memory that belongs to this leaf alone.
+
+    `taken`: ids of arrays that belong to somebody.
+    """
     if leaf.grad is not None:
         if isinstance(g, Tensor):                                # create_graph
             leaf.grad = leaf.grad + g
@@ -298,9 +309,11 @@ def first_gradient(t, gradient, create_graph):
         return gradient if isinstance(gradient, Tensor) else wrap(g)
     return g
 
-# %% ../../modules/05_autograd/autograd_dev.py #3148b810
+# %% ../../modules/05_autograd/autograd_dev.py #c082af52
 def backward(self, gradient=None, retain_graph=None, create_graph=False):
-    """Add to `x.grad` of every leaf x the slope of this tensor with respect to x.  As `torch.Tensor.backward`.
+    """Add to `x.grad` of every leaf x the slope of this tensor with respect to x.
+
+    As `torch.Tensor.backward`.
 
     RuntimeError where nothing requires a gradient, where more than one number comes without `gradient`, or where the graph was freed.
 
@@ -326,7 +339,7 @@ Tensor.backward, Tensor.zero_grad = backward, zero_grad
 # %% ../../modules/05_autograd/autograd_dev.py #grad-mode
 @contextmanager
 def grad_mode(on):
-    """Inside `with grad_mode(on):` operations are recorded (True) or not (False); afterwards as before, come what may."""
+    """`with grad_mode(on):` operations are recorded (True) or not (False); afterwards as before, come what may."""
     token = recording.set(on)
     try:
         yield
@@ -518,7 +531,7 @@ def rows(t):
 # %% ../../modules/05_autograd/autograd_dev.py #rule-linear
 @gradient(linear)
 def _(g, need, x, w):
-    """out = x @ w + b, x (…, in), w (in, out), b (out,): the gradients for x, w and b from g (…, out)."""
+    """out = x @ w + b: the gradients for x (…, in), w (in, out) and b (out,), from g (…, out)."""
     g2 = rows(g)
     dx = (g2 @ w.mT).reshape(x.shape) if need[0] else None
     dw = rows(x).mT @ g2 if need[1] else None
@@ -543,9 +556,11 @@ def _(g, targets, p, ignore_index, reduction, label_smoothing):
 gradient(softplus)(lambda g, z: g * run(sigmoid, z))
 gradient(clamped_log)(lambda g, x: g / np.maximum(x, 1e-12))
 
-# %% ../../modules/05_autograd/autograd_dev.py #4f3798a2
+# %% ../../modules/05_autograd/autograd_dev.py #29d6047a
 def gradcheck(fn, inputs, eps=1e-6, atol=1e-5, rtol=1e-3):
-    """True where the gradients of `fn(*inputs)` agree with central differences.  As `torch.autograd.gradcheck`.
+    """True where the gradients of `fn(*inputs)` agree with central differences.
+
+    As `torch.autograd.gradcheck`.
 
     `inputs`: a float64 Tensor that requires a gradient, or several.  RuntimeError, naming input, place and both numbers, where they do not.
     """
@@ -598,7 +613,7 @@ def as_tensors(node):
     arrays = [wrap(v, sources[k]) if isinstance(v, ndarray) else v for k, v in zip(rule.asks, node.saved[rule.needs:])]
     return [*node.saved[:rule.needs], *arrays]
 
-# %% ../../modules/05_autograd/autograd_dev.py #483554b5
+# %% ../../modules/05_autograd/autograd_dev.py #1b28ae6b
 def hooked(hooks, g):
     """`g` as the hooks leave it; each gets a Tensor, and may return another."""
     for hook in hooks:
@@ -608,7 +623,10 @@ def hooked(hooks, g):
 
 
 def register_hook(self, hook):
-    """Call `hook(gradient)` once this tensor's gradient is complete; what it returns replaces it.  `.remove()` on the result ends it."""
+    """Call `hook(gradient)` once this tensor's gradient is complete; what it returns replaces it.
+
+    `.remove()` on the result ends it.
+    """
     if not self.requires_grad:
         raise RuntimeError("register_hook: this tensor does not require a gradient")
     holder = self.node or self
@@ -632,9 +650,12 @@ def retain_grad(self):
 
 Tensor.register_hook, Tensor.retain_grad = register_hook, retain_grad
 
-# %% ../../modules/05_autograd/autograd_dev.py #a76a3e1e
+# %% ../../modules/05_autograd/autograd_dev.py #22e2944f
 class Function:
-    """An operation with its own backward: static methods `forward(ctx, *inputs)` and `backward(ctx, g)`.  As `torch.autograd.Function`."""
+    """An operation with its own backward: static methods `forward(ctx, *inputs)` and `backward(ctx, g)`.
+
+    As `torch.autograd.Function`.
+    """
     saved_tensors = ()
 
     def save_for_backward(self, *tensors):
@@ -661,7 +682,7 @@ class Function:
             out.requires_grad = out.node is not None
         return out
 
-# %% ../../modules/05_autograd/autograd_dev.py #c6477f0c
+# %% ../../modules/05_autograd/autograd_dev.py #19a2db87
 class _Again(Function):
     """A value that is computed again when its gradient is wanted."""
     @staticmethod
@@ -685,7 +706,10 @@ class _Again(Function):
 
 
 def checkpoint(fn, *inputs):
-    """`fn(*inputs)`, a Tensor, whose inner values are computed again for the gradient instead of kept.  As `torch.utils.checkpoint`."""
+    """`fn(*inputs)`, a Tensor, whose inner values are computed again for the gradient instead of kept.
+
+    As `torch.utils.checkpoint`.
+    """
     met, before = {}, default_generator.bit_generator.state
     with grad_mode(met):
         value = fn(*inputs).data

@@ -16,7 +16,9 @@ from .tensor import Tensor, default_generator, op, rand, zeros
 # %% ../../modules/03_layers/layers_dev.py #linear
 @op
 def linear(x, w, b=None):
-    """x @ w + b in one operation: (…, in), (in, out), (out,) -> (…, out).  As torch's `linear`, with `w` turned round.
+    """x @ w + b in one operation: (…, in), (in, out), (out,) -> (…, out).
+
+    As torch's `linear`, with `w` turned round.
 
     ValueError, naming the sizes, where they do not fit.
 
@@ -38,7 +40,9 @@ def linear(x, w, b=None):
 
 # %% ../../modules/03_layers/layers_dev.py #initialisers
 def xavier_uniform(shape, gain=1.0, *, fan_in=None, fan_out=None, generator=None):
-    """A Tensor drawn uniformly, of variance gain² · 2 / (fan_in + fan_out).  As `torch.nn.init.xavier_uniform_`.
+    """A Tensor drawn uniformly, of variance gain² · 2 / (fan_in + fan_out).
+
+    As `torch.nn.init.xavier_uniform_`.
 
     >>> xavier_uniform((300, 100)).shape
     (300, 100)
@@ -48,7 +52,9 @@ def xavier_uniform(shape, gain=1.0, *, fan_in=None, fan_out=None, generator=None
 
 
 def kaiming_uniform(shape, a=0.0, *, fan_in=None, generator=None):
-    """A Tensor drawn uniformly, of variance 2 / ((1 + a²) fan_in); `a` is the slope of a leaky ReLU.  As `torch.nn.init.kaiming_uniform_`.
+    """A Tensor drawn uniformly, of variance 2 / ((1 + a²) fan_in); `a` is the slope of a leaky ReLU.
+
+    As `torch.nn.init.kaiming_uniform_`.
 
     >>> kaiming_uniform((300, 100)).shape
     (300, 100)
@@ -57,27 +63,26 @@ def kaiming_uniform(shape, a=0.0, *, fan_in=None, generator=None):
     return rand(*shape, generator=generator) * (2 * bound) - bound
 
 
-# %% ../../modules/03_layers/layers_dev.py #0a57bfa3
+# %% ../../modules/03_layers/layers_dev.py #7a4262ed
 class Parameter(Tensor):
     """A Tensor that belongs to a module and is to be trained.  As `torch.nn.Parameter`.
 
-    >>> Parameter([1.0, 2.0]) * 2
-    Tensor([2., 4.])
+    >>> (Parameter([1.0, 2.0]) * 2).tolist()
+    [2.0, 4.0]
     """
     __slots__ = ()
 
     def __init__(self, data, requires_grad=True, dtype=None):
         super().__init__(data, requires_grad, dtype)
 
-    def __reduce__(self):
-        return type(self), (self.data, self.requires_grad, self.dtype), (None, {"grad": self.grad})
-
     def __repr__(self):
         return "Parameter" + super().__repr__()[len("Tensor"):].replace("\n", "\n   ")
 
-# %% ../../modules/03_layers/layers_dev.py #b1e7a9ea
+# %% ../../modules/03_layers/layers_dev.py #5ff89353
 class Module:
-    """A part of a network.  Set Parameters and Modules as attributes, and write `forward`.  As `torch.nn.Module`.
+    """A part of a network.
+
+    Set Parameters and Modules as attributes, and write `forward`.  As `torch.nn.Module`.
 
     No `super().__init__()` is needed.
 
@@ -138,7 +143,9 @@ Module.zero_grad = _zero_grad
 
 # %% ../../modules/03_layers/layers_dev.py #linear-layer
 class Linear(Module):
-    """A layer of weights and biases: (…, in_features) -> (…, out_features).  As `torch.nn.Linear`, `weight` being (in, out).
+    """A layer of weights and biases: (…, in_features) -> (…, out_features).
+
+    As `torch.nn.Linear`, `weight` being (in, out).
 
     >>> Linear(784, 10)(zeros(32, 784)).shape
     (32, 10)
@@ -213,7 +220,9 @@ Module.state_dict, Module.load_state_dict = _state_dict, _load_state_dict
 # %% ../../modules/03_layers/layers_dev.py #dropout
 @op
 def dropout(x, *, p=0.5, generator=None):
-    """Each number is zero with probability `p`, else divided by 1 - p.  (…) -> (…), and what was kept as "keep".  `x` is an array here.
+    """Each number is zero with probability `p`, else divided by 1 - p.
+
+    (…) -> (…), and what was kept as "keep".  `x` is an array here.
 
     ValueError where `p` is not between 0 and 1.  As `torch.nn.functional.dropout` in training.
     """
@@ -282,7 +291,10 @@ class Identity(Module):
 
 # %% ../../modules/03_layers/layers_dev.py #sequential
 def _append(self, layer):
-    """Put a layer at the end, under the next number, and return self.  TypeError where it cannot be called."""
+    """Put a layer at the end, under the next number, and return self.
+
+    TypeError where it cannot be called.
+    """
     if not callable(layer):
         raise TypeError(f"Sequential: layer {len(self)} is a {type(layer).__name__} and cannot be called; write Sequential(first, second, …)")
     setattr(self, str(len(self)), layer)

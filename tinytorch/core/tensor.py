@@ -5,12 +5,12 @@
 # %% auto #0
 __all__ = ['float32', 'float64', 'int64', 'WEAK', 'SYMBOLS', 'ALIASES', 'OPS', 'record', 'around', 'negative', 'absolute', 'exp',
            'log', 'sqrt', 'maximum', 'minimum', 'equal', 'not_equal', 'less', 'less_equal', 'greater', 'greater_equal',
-           'TWINS', 'default_generator', 'as_array', 'Tensor', 'memory_footprint', 'operand', 'settle', 'named',
-           'in_place', 'through', 'op', 'from_numpy', 'add', 'subtract', 'multiply', 'divide', 'power', 'reflected',
-           'broadcast_shape', 'matmul', 'dot', 'sizes_of', 'reshape', 'permute', 'expand', 'getitem', 'transpose',
-           'unsqueeze', 'flatten', 'squeeze', 'reduce_sum', 'mean', 'var', 'amax', 'amin', 'argmax', 'argmin',
-           'concatenate', 'cat', 'where', 'masked_fill', 'clip', 'stack', 'manual_seed', 'tensor', 'full', 'zeros',
-           'ones', 'eye', 'arange', 'rand', 'randn']
+           'TWINS', 'reduce_sum', 'amax', 'amin', 'argmax', 'argmin', 'default_generator', 'as_array', 'Tensor',
+           'memory_footprint', 'operand', 'settle', 'named', 'in_place', 'through', 'op', 'add', 'subtract', 'multiply',
+           'divide', 'power', 'from_numpy', 'reflected', 'broadcast_shape', 'matmul', 'dot', 'sizes_of', 'reshape',
+           'permute', 'expand', 'getitem', 'squeeze', 'transpose', 'unsqueeze', 'flatten', 'reduction', 'mean', 'var',
+           'concatenate', 'cat', 'where', 'masked_fill', 'clip', 'stack', 'manual_seed', 'tensor', 'arange', 'rand',
+           'randn', 'full', 'zeros', 'ones', 'eye']
 
 # %% ../../modules/01_tensor/tensor_dev.py #imports
 import functools
@@ -19,14 +19,13 @@ import math
 
 import numpy as np
 
-# %% ../../modules/01_tensor/tensor_dev.py #0cdc3636
 float32, float64, int64 = np.dtype("float32"), np.dtype("float64"), np.dtype("int64")
 
 # %% ../../modules/01_tensor/tensor_dev.py #as-array
 def as_array(data, dtype=None):
-    """The ndarray for `data`: numbers, lists of numbers or an array.  float64 becomes float32 unless `dtype` is given.
+    """The ndarray for `data`: a number, a list of numbers or an array.  float64 becomes float32, unless `dtype` is given.
 
-    Raises TypeError where the result is not of numbers or truth values.
+    TypeError for what holds no numbers, such as text and objects.
 
     >>> as_array([1.0, 2.0]).dtype, as_array([1, 2]).dtype, as_array([1.0], float64).dtype
     (dtype('float32'), dtype('int64'), dtype('float64'))
@@ -34,16 +33,12 @@ def as_array(data, dtype=None):
     array = np.asarray(data, dtype)
     if array.dtype.kind not in "fiub":
         raise TypeError(f"a tensor holds numbers, not {array.dtype}: {data!r:.60}")
-    if array.dtype == float64 and dtype is None:
-        array = array.astype(float32)
-    return array
+    return array.astype(float32) if array.dtype == float64 and dtype is None else array
 
 
-# %% ../../modules/01_tensor/tensor_dev.py #81ec817d
+# %% ../../modules/01_tensor/tensor_dev.py #84f53ed6
 class Tensor:
-    """Numbers in a block: `data` is always an ndarray.  As `torch.Tensor`.
-
-    An array that is given keeps its memory (`Tensor(a).data is a` when its dtype fits); `tensor(a)` copies it.
+    """Numbers in a block: `data` is always an ndarray (the one that was given, when its dtype fits; `tensor(a)` copies).  As `torch.Tensor`.
 
     >>> Tensor([[1, 2, 3], [4, 5, 6]]).shape
     (2, 3)
@@ -53,6 +48,8 @@ class Tensor:
     def __init__(self, data, requires_grad=False, dtype=None):
         if isinstance(data, Tensor):
             data, dtype = data.data, dtype or data.dtype
+        if isinstance(data, (list, tuple)) and any(isinstance(t, Tensor) and t.requires_grad for t in data):
+            raise TypeError("Tensor([…]) would lose the gradients of the tensors in the list; join them with stack(…) or cat(…)")
         self.data = as_array(data, dtype)
         if requires_grad and self.data.dtype.kind != "f":
             raise TypeError(f"only floats have gradients; this tensor is {self.data.dtype}")
@@ -64,50 +61,42 @@ class Tensor:
     size = property(lambda self: self.data.size)        # 6
     dtype = property(lambda self: self.data.dtype)      # float32
 
-# %% ../../modules/01_tensor/tensor_dev.py #abb29ea5
+# %% ../../modules/01_tensor/tensor_dev.py #6997e8ad
 def _repr(self):
     rows = np.array2string(self.data, separator=", ", prefix="Tensor(", threshold=100, precision=4)
     kind = "" if self.dtype == float32 else f", dtype={self.dtype}"
     return f"Tensor({rows}{kind}{', requires_grad=True' if self.requires_grad else ''})"
-
 
 def _item(self):
     if self.size != 1:
         raise ValueError(f"item: one number wanted, this tensor of shape {self.shape} has {self.size}")
     return self.data.item()
 
-
-Tensor.__repr__ = _repr
-Tensor.item = _item                                              # a Python number
-Tensor.numpy = lambda self: self.data                            # the array itself, not a copy
-Tensor.tolist = lambda self: self.data.tolist()
-Tensor.numel = lambda self: self.data.size
+Tensor.__repr__, Tensor.item = _repr, _item                      # item: a Python number
+Tensor.numpy, Tensor.tolist = lambda self: self.data, lambda self: self.data.tolist()       # numpy: the array itself, not a copy
+Tensor.numel, Tensor.__len__ = lambda self: self.data.size, lambda self: len(self.data)
 Tensor.detach = lambda self: Tensor(self.data, dtype=self.dtype)           # same numbers, no history
 Tensor.copy = lambda self: Tensor(self.data.copy(), dtype=self.dtype)      # numbers of its own, no history
-Tensor.__len__ = lambda self: len(self.data)
-Tensor.__float__ = lambda self: float(_item(self))
-Tensor.__int__ = lambda self: int(_item(self))
+Tensor.__float__, Tensor.__int__ = lambda self: float(_item(self)), lambda self: int(_item(self))
 Tensor.__bool__ = lambda self: bool(_item(self))
 Tensor.__format__ = lambda self, spec: format(_item(self), spec) if spec else repr(self)
 
 # %% ../../modules/01_tensor/tensor_dev.py #memory-footprint
 def memory_footprint(self):
-    """Bytes that the numbers take: how many there are, times the bytes of one.
+    """Bytes that the numbers of a Tensor take: how many there are, times the bytes of one.
 
     >>> memory_footprint(Tensor([1.0, 2.0, 3.0]))
     12
     """
     return self.size * self.dtype.itemsize
 
-
 Tensor.memory_footprint = memory_footprint
 
-# %% ../../modules/01_tensor/tensor_dev.py #45e7c503
-WEAK = {int, float, bool, type(None), tuple, slice, type(...), str}      # go through as they are
-
+# %% ../../modules/01_tensor/tensor_dev.py #fcdf2459
+WEAK = {int, float, bool, type(None), slice, type(...), str}             # go through as they are
 
 def operand(x, args):
-    """An argument that is not a Tensor: arrays and lists follow the dtype rule, NumPy's scalars become Python's."""
+    """An argument that is neither a Tensor nor weak: arrays and lists follow the dtype rule, NumPy's scalars become Python's."""
     if isinstance(x, np.generic):
         return x.item()
     if isinstance(x, (list, tuple)) and any(isinstance(t, Tensor) for t in x):
@@ -117,16 +106,14 @@ def operand(x, args):
         return np.asarray(x) if wide else as_array(x)
     return x
 
-
 def settle(data, arrays):
     """What an operation computed, as an ndarray that is float64 only if an input was."""
     data = np.asarray(data)
     wide = any(isinstance(a, np.ndarray) and a.dtype == float64 for a in arrays)
     return data.astype(float32) if data.dtype == float64 and not wide else data
 
-# %% ../../modules/01_tensor/tensor_dev.py #6c1fb016
+# %% ../../modules/01_tensor/tensor_dev.py #3ee432e6
 SYMBOLS = {"add": "+", "subtract": "-", "multiply": "*", "divide": "/", "power": "**", "matmul": "@"}
-
 
 def named(error, op, arrays):
     """The same error, telling of the operation and its shapes: `add: (2, 3) + (4,): …`."""
@@ -140,17 +127,14 @@ def named(error, op, arrays):
     kind = next(k for k in (IndexError, TypeError, ValueError) if isinstance(error, k))
     return kind(f"{name}: {(f' {sign} ' if sign else ', ').join(map(str, shapes))}: {error}")
 
-# %% ../../modules/01_tensor/tensor_dev.py #7e3a02e9
 ALIASES = {"axis": "dim", "keepdims": "keepdim"}
 
-
 def in_place(op, args, params):
-    """`linear(x, b=bias, w=weight)`: named inputs in their places, and the settings that are left."""
+    """`linear(x, b=bias, w=weight)`: the inputs, each in its place, and the settings that are left."""
     params = {ALIASES.get(name, name): value for name, value in params.items()}
     for name, default in list(op.places.items())[len(args):]:
-        if not params.keys() & op.places.keys():
-            break
-        args += (params.pop(name, default),)
+        if params.keys() & op.places.keys():
+            args += (params.pop(name, default),)
     for name, value in params.items():
         if isinstance(value, Tensor):
             if value.requires_grad:
@@ -158,35 +142,28 @@ def in_place(op, args, params):
             params[name] = value.data
     return args, params
 
-# %% ../../modules/01_tensor/tensor_dev.py #50f0e8f8
+# %% ../../modules/01_tensor/tensor_dev.py #c2a45bb4
 OPS = {}            # name -> operation
 record = None       # record(op, args, arrays, params, extra, data) -> how it was made, or None
 around = []         # watch(call, op, arrays, params) -> what call(arrays, params) returns
 
-
 def through(op, run, arrays, params):
     """`run(*arrays, **params)`, with everybody who sits around the door looking on."""
-    def call(arrays, params):
-        return run(*arrays, **params)
+    call = lambda arrays, params: run(*arrays, **params)
     for watch in around:
         call = functools.partial(watch, call, op)
     return call(arrays, params)
 
-# %% ../../modules/01_tensor/tensor_dev.py #f3fed976
+# %% ../../modules/01_tensor/tensor_dev.py #e2a31837
 def op(forward):
     """Lift a function of arrays to Tensors: the one door through which every operation passes.
 
-    `forward` returns its result, or (result, {what its gradient will want}).  A plain function comes back, so that it can be a method.
+    `forward` returns its result, or (result, {name: what its gradient will want}), as dropout does to keep its mask.
 
-    >>> @op
-    ... def cube(x):
-    ...     return x * x * x
-    >>> cube(Tensor([2.0]))
+    >>> op(lambda x: x * x * x)(Tensor([2.0]))
     Tensor([8.])
     """
-    kinds = inspect.signature(forward).parameters.values()
     new = Tensor.__new__
-
     @functools.wraps(forward)
     def lifted(*args, **params):
         if params:
@@ -213,25 +190,10 @@ def op(forward):
         out.requires_grad = node is not None
         return out
 
-    lifted.places = {p.name: p.default for p in kinds if p.kind == p.POSITIONAL_OR_KEYWORD}
+    lifted.places = {p.name: p.default for p in inspect.signature(forward).parameters.values() if p.kind == p.POSITIONAL_OR_KEYWORD}
     lifted.rule = None                                           # its gradient: module 05
     OPS[forward.__name__] = lifted
     return lifted
-
-# %% ../../modules/01_tensor/tensor_dev.py #f5cea08e
-def from_numpy(ufunc):
-    """An operation from a NumPy function of one array (x) or of two (a, b)."""
-    forward = (lambda x: ufunc(x)) if ufunc.nin == 1 else (lambda a, b: ufunc(a, b))
-    forward.__name__, forward.__doc__ = ufunc.__name__, f"NumPy's {ufunc.__name__}, element by element."
-    return op(forward)
-
-
-negative, absolute = from_numpy(np.negative), from_numpy(np.absolute)
-exp, log, sqrt = from_numpy(np.exp), from_numpy(np.log), from_numpy(np.sqrt)
-maximum, minimum = from_numpy(np.maximum), from_numpy(np.minimum)
-equal, not_equal = from_numpy(np.equal), from_numpy(np.not_equal)
-less, less_equal = from_numpy(np.less), from_numpy(np.less_equal)
-greater, greater_equal = from_numpy(np.greater), from_numpy(np.greater_equal)
 
 # %% ../../modules/01_tensor/tensor_dev.py #arithmetic
 @op
@@ -239,85 +201,86 @@ def add(a, b):
     """a + b, element by element."""
     return a + b
 
-
 @op
 def subtract(a, b):
     """a - b, element by element."""
     return a - b
 
-
 @op
 def multiply(a, b):
-    """a * b, element by element."""
+    """a * b, element by element.  `a` and `b` are arrays (or numbers) here, as in the next two."""
     return a * b
-
 
 @op
 def divide(a, b):
     """a / b, element by element; whole numbers give floats."""
     return a / b
 
-
 @op
 def power(a, b):
-    """a ** b, element by element; a cube is two multiplications."""
-    if type(b) in (int, float) and b == 3:
-        return a * a * a
-    return a ** b
+    """a ** b, element by element; where `b` is the plain number 3, two multiplications."""
+    return a * a * a if type(b) in (int, float) and b == 3 else a ** b
 
 
-# %% ../../modules/01_tensor/tensor_dev.py #45d6299e
+# %% ../../modules/01_tensor/tensor_dev.py #04f0e515
+def from_numpy(ufunc):
+    """An operation from a NumPy function of one array (x) or of two (a, b)."""
+    forward = (lambda x: ufunc(x)) if ufunc.nin == 1 else (lambda a, b: ufunc(a, b))
+    forward.__name__, forward.__doc__ = ufunc.__name__, f"NumPy's {ufunc.__name__}, element by element."
+    return op(forward)
+
+negative, absolute, exp, log, sqrt = map(from_numpy, (np.negative, np.absolute, np.exp, np.log, np.sqrt))
+maximum, minimum, equal, not_equal = map(from_numpy, (np.maximum, np.minimum, np.equal, np.not_equal))
+less, less_equal, greater, greater_equal = map(from_numpy, (np.less, np.less_equal, np.greater, np.greater_equal))
+
 def reflected(op):
     """The operation with its sides swapped: for `2 - x`, Python calls `x.__rsub__(2)`."""
     return lambda a, b: op(b, a)
-
 
 for _name, _op in dict(add=add, sub=subtract, mul=multiply, truediv=divide, pow=power).items():
     setattr(Tensor, f"__{_name}__", _op)
     setattr(Tensor, f"__r{_name}__", reflected(_op))
 for _name, _op in dict(eq=equal, ne=not_equal, lt=less, le=less_equal, gt=greater, ge=greater_equal, neg=negative, abs=absolute).items():
     setattr(Tensor, f"__{_name}__", _op)
-Tensor.exp, Tensor.log, Tensor.sqrt, Tensor.abs, Tensor.__hash__ = exp, log, sqrt, absolute, object.__hash__
+Tensor.exp, Tensor.log, Tensor.sqrt, Tensor.abs = exp, log, sqrt, absolute
+Tensor.__hash__ = object.__hash__           # `==` compares elements; a tensor can still be the key of a dict
 
 # %% ../../modules/01_tensor/tensor_dev.py #broadcast-shape
-def broadcast_shape(a, b=()):
-    """The shape that arrays of shapes `a` and `b` have together.  ValueError, naming both sizes, where they do not fit.
+def broadcast_shape(a, b):
+    """The shape of the result where arrays of shapes `a` and `b` (tuples) meet.  ValueError, naming both sizes, if they do not fit.
 
     >>> broadcast_shape((8, 1, 6), (7, 1))
     (8, 7, 6)
     """
-    ndim = max(len(a), len(b))
-    a, b = (1,) * (ndim - len(a)) + tuple(a), (1,) * (ndim - len(b)) + tuple(b)
-    shape = []
+    a, b = (1,) * (len(b) - len(a)) + a, (1,) * (len(a) - len(b)) + b       # (1,) * -2 is ()
     for n, m in zip(a, b):
         if n != m and n != 1 and m != 1:
             raise ValueError(f"sizes {n} and {m} differ, and neither is 1, so they cannot be broadcast")
-        shape.append(m if n == 1 else n)
-    return tuple(shape)
+    return tuple(m if n == 1 else n for n, m in zip(a, b))
 
 
-# %% ../../modules/01_tensor/tensor_dev.py #354f7698
+# %% ../../modules/01_tensor/tensor_dev.py #d1f8e929
 TWINS = {"concatenate": "cat", "transpose": "permute", "swapaxes": "transpose", "broadcast_to": "expand", "sum": "x.sum"}
 
+def _bare(x):
+    """The array of a Tensor, also inside a tuple; anything else as it is."""
+    return x.data if isinstance(x, Tensor) else tuple(map(_bare, x)) if type(x) is tuple else x
 
 def _array_ufunc(self, ufunc, method, *args, **settings):
     if method != "__call__" or settings or ufunc.__name__ not in OPS:
         raise TypeError(f"np.{ufunc.__name__} does not work on tensors in this form; use x.numpy() where no gradient is needed")
     return OPS[ufunc.__name__](*args)
 
-
 def _array_function(self, function, types, args, settings):
     name = function.__name__
-    ours = TWINS.get(name) or (name if name in OPS or callable(getattr(Tensor, name, None)) else None)
-    if ours:
+    if ours := TWINS.get(name) or (name if name in OPS or callable(getattr(Tensor, name, None)) else None):
         raise TypeError(f"np.{name} would lose the gradient; use tinytorch's {ours}")
-    found = [t for a in args for t in (a if isinstance(a, (list, tuple)) else [a]) if isinstance(t, Tensor)]
-    bare = [[getattr(t, "data", t) for t in a] if isinstance(a, (list, tuple)) else a.data if isinstance(a, Tensor) else a for a in args]
-    result = function(*bare, **settings)
-    if getattr(result, "dtype", int64).kind == "f" and any(t.requires_grad for t in found):
+    args = [tuple(a) if isinstance(a, list) else a for a in args]
+    result = function(*map(_bare, args), **{k: _bare(v) for k, v in settings.items()})
+    tracked = any(t.requires_grad for a in (*args, *settings.values()) for t in (a if type(a) is tuple else (a,)) if isinstance(t, Tensor))
+    if tracked and getattr(result, "dtype", int64).kind == "f":
         raise TypeError(f"np.{name} would lose the gradient; use x.detach() if none is needed")
     return result
-
 
 Tensor.__array__ = lambda self, dtype=None, copy=None: np.array(self.data, dtype, copy=copy)
 Tensor.__array_ufunc__, Tensor.__array_function__ = _array_ufunc, _array_function
@@ -325,9 +288,10 @@ Tensor.__array_ufunc__, Tensor.__array_function__ = _array_ufunc, _array_functio
 # %% ../../modules/01_tensor/tensor_dev.py #matmul
 @op
 def matmul(a, b):
-    """a @ b: (…, n, k) @ (…, k, m) -> (…, n, m); vectors as in NumPy.  As `torch.matmul`.
+    """a @ b for arrays: (…, n, k) @ (…, k, m) -> (…, n, m); vectors as in NumPy.  As `torch.matmul`.
 
-    ValueError "inner sizes … differ" where they do; it ends "; did you mean b.T?" where that fits.
+    ValueError "inner sizes … and … differ" where they do, ending "; did you mean b.T?" where the last sizes agree.
+    ValueError for a single number.
     """
     if np.ndim(a) == 0 or np.ndim(b) == 0:
         raise ValueError("a single number cannot be matrix-multiplied; use *")
@@ -337,47 +301,50 @@ def matmul(a, b):
         raise ValueError(f"inner sizes {ours} and {theirs} differ{turned}")
     return a @ b
 
-
-Tensor.__matmul__, Tensor.__rmatmul__, Tensor.matmul = matmul, reflected(matmul), matmul
-
-# %% ../../modules/01_tensor/tensor_dev.py #7a9441c7
 def dot(a, b):
-    """The dot product of two vectors, a tensor of one number.  As `torch.dot`."""
+    """The dot product of two vectors, a Tensor of one number.  As `torch.dot`.  (This one is given.)"""
     if np.ndim(a) != 1 or np.ndim(b) != 1:
         raise ValueError(f"dot: two vectors wanted, got shapes {np.shape(a)} and {np.shape(b)}; use @ for matrices")
     return matmul(a, b)
 
+Tensor.__matmul__, Tensor.__rmatmul__, Tensor.matmul, Tensor.dot = matmul, reflected(matmul), matmul, dot
 
-Tensor.dot = dot
-
-# %% ../../modules/01_tensor/tensor_dev.py #33c94b3d
+# %% ../../modules/01_tensor/tensor_dev.py #f709beaf
 def sizes_of(args):
     """Sizes given one by one or as one tuple: `reshape(2, 3)` and `reshape((2, 3))` mean the same."""
     return tuple(args[0]) if len(args) == 1 and isinstance(args[0], (tuple, list)) else args
-
 
 @op
 def reshape(x, *, shape):
     """The same numbers read in another shape; one size may be -1, to be worked out."""
     return x.reshape(shape)
 
-
 @op
 def permute(x, *, dims):
     """The axes in another order."""
     return x.transpose(dims)
 
-
 @op
 def expand(x, *, shape):
-    """Sizes of 1 stretched to `shape`, without a copy: the result is read-only."""
-    return np.broadcast_to(x, shape)
-
+    """Sizes of 1 stretched to `shape`, without a copy: the result is read-only.  -1 leaves a size as it is."""
+    old = (1,) * (len(shape) - x.ndim) + x.shape
+    return np.broadcast_to(x, [o if n == -1 else n for n, o in zip(shape, old)])
 
 @op
 def getitem(x, *, key):
     """x[key], with NumPy's rules: numbers, slices, `...`, None, truth values, lists."""
     return x[key]
+
+def squeeze(x, dim=None):
+    """The Tensor `x` without axis `dim` if its size is 1; without any axis of size 1 where `dim` is None."""
+    axes = range(max(x.ndim, 1))
+    drop = axes if dim is None else [axes[dim]]
+    return reshape(x, shape=tuple(n for i, n in enumerate(x.shape) if n != 1 or i not in drop))
+
+Tensor.reshape = Tensor.view = lambda x, *shape: reshape(x, shape=sizes_of(shape))
+Tensor.permute = lambda x, *dims: permute(x, dims=sizes_of(dims))
+Tensor.expand = lambda x, *sizes: expand(x, shape=sizes_of(sizes))
+Tensor.__getitem__, Tensor.squeeze = lambda x, key: getitem(x, key=_bare(key)), squeeze
 
 # %% ../../modules/01_tensor/tensor_dev.py #shapes
 @op
@@ -385,52 +352,33 @@ def transpose(x, dim0=-2, dim1=-1):
     """Two axes swapped: (…, n, m) -> (…, m, n).  `x` is an array here.  As `torch.transpose`."""
     return np.swapaxes(x, dim0, dim1)
 
-
 def unsqueeze(x, dim):
-    """A Tensor with a new axis of size 1 at place `dim`.  As `torch.unsqueeze`."""
-    at = dim if dim >= 0 else dim + x.ndim + 1
+    """The Tensor `x` with a new axis of size 1 at place `dim`: (2, 3) with dim=1 -> (2, 1, 3).  As `torch.unsqueeze`."""
+    at = range(x.ndim + 1)[dim]
     return reshape(x, shape=(*x.shape[:at], 1, *x.shape[at:]))
 
-
 def flatten(x, start_dim=0, end_dim=-1):
-    """A Tensor with axes `start_dim` to `end_dim` joined into one: (2, 3, 4) with start_dim=1 -> (2, 12).  As `torch.flatten`."""
-    first, last = start_dim % max(x.ndim, 1), end_dim % max(x.ndim, 1)
-    joined = math.prod(x.shape[first:last + 1])
-    return reshape(x, shape=(*x.shape[:first], joined, *x.shape[last + 1:]))
+    """The Tensor `x` with axes `start_dim` to `end_dim` joined into one: (2, 3, 4) with start_dim=1 -> (2, 12); () -> (1,)."""
+    axes = range(max(x.ndim, 1))
+    first, last = axes[start_dim], axes[end_dim]
+    return reshape(x, shape=(*x.shape[:first], math.prod(x.shape[first:last + 1]), *x.shape[last + 1:]))
 
+Tensor.transpose, Tensor.T, Tensor.unsqueeze, Tensor.flatten = transpose, property(transpose), unsqueeze, flatten
 
-# %% ../../modules/01_tensor/tensor_dev.py #3f28cbc1
-def squeeze(x, dim=None):
-    """Without axis `dim` if its size is 1; without any axis of size 1 where `dim` is None."""
-    drop = {i for i, n in enumerate(x.shape) if n == 1} if dim is None else {dim % max(x.ndim, 1)}
-    return reshape(x, shape=tuple(n for i, n in enumerate(x.shape) if not (i in drop and n == 1)))
+# %% ../../modules/01_tensor/tensor_dev.py #3a8f6720
+def reduction(name, method):
+    """An operation that makes few numbers of many, along `dim` (one axis, several, or all), from a method of arrays."""
+    forward = lambda x, dim=None, keepdim=False: method(x, axis=dim, keepdims=keepdim)
+    forward.__name__, forward.__doc__ = name, f"The {name} along `dim`; keepdim=True leaves its axis with size 1."
+    return op(forward)
 
+reduce_sum, amax, amin = reduction("sum", np.ndarray.sum), reduction("amax", np.ndarray.max), reduction("amin", np.ndarray.min)
+argmax, argmin = reduction("argmax", np.ndarray.argmax), reduction("argmin", np.ndarray.argmin)     # where it stands along `dim`
+Tensor.sum, Tensor.max, Tensor.min, Tensor.argmax, Tensor.argmin = reduce_sum, amax, amin, argmax, argmin
 
-def _expand(x, *sizes):
-    sizes = sizes_of(sizes)
-    old = (1,) * (len(sizes) - x.ndim) + x.shape
-    return expand(x, shape=tuple(o if s == -1 else s for s, o in zip(sizes, old)))
-
-
-def _getitem(x, key):
-    bare = tuple(k.data if isinstance(k, Tensor) else k for k in key) if type(key) is tuple else key
-    return getitem(x, key=bare.data if isinstance(bare, Tensor) else bare)
-
-
-Tensor.reshape = Tensor.view = lambda x, *shape: reshape(x, shape=sizes_of(shape))
-Tensor.permute = lambda x, *dims: permute(x, dims=sizes_of(dims))
-Tensor.expand, Tensor.__getitem__, Tensor.transpose, Tensor.T = _expand, _getitem, transpose, property(transpose)
-Tensor.flatten, Tensor.unsqueeze, Tensor.squeeze = flatten, unsqueeze, squeeze
-
-# %% ../../modules/01_tensor/tensor_dev.py #fcc5356d
-@op
-def reduce_sum(x, dim=None, keepdim=False):
-    """The sum along `dim` (one axis, several, or all)."""
-    return x.sum(axis=dim, keepdims=keepdim)
-
-
-reduce_sum.__name__ = "sum"         # `def sum` would hide Python's own
-Tensor.sum = reduce_sum
+def _method(function):
+    """A method that understands NumPy's spellings `axis` and `keepdims` too, for what is not an operation itself."""
+    return lambda x, *args, **settings: function(x, *args, **{ALIASES.get(k, k): v for k, v in settings.items()})
 
 # %% ../../modules/01_tensor/tensor_dev.py #mean-var
 @op
@@ -442,9 +390,8 @@ def mean(x, dim=None, keepdim=False):
     """
     return x.mean(axis=dim, keepdims=keepdim)
 
-
 def var(x, dim=None, keepdim=False, correction=1):
-    """The variance along `dim`, made of Tensor operations: subtract, multiply, sum, divide.  As `torch.var`.
+    """The variance of the Tensor `x` along `dim`, made of Tensor operations.  As `torch.var`.
 
     >>> var(Tensor([1.0, 2.0, 3.0, 4.0]), correction=0)
     Tensor(1.25)
@@ -454,141 +401,84 @@ def var(x, dim=None, keepdim=False, correction=1):
     away = x - center
     return reduce_sum(away * away, dim, keepdim) / (n - correction)
 
-
-# %% ../../modules/01_tensor/tensor_dev.py #27e5fd41
-@op
-def amax(x, dim=None, keepdim=False):
-    """The largest number along `dim`.  As `torch.amax`."""
-    return x.max(axis=dim, keepdims=keepdim)
-
-
-@op
-def amin(x, dim=None, keepdim=False):
-    """The smallest number along `dim`.  As `torch.amin`."""
-    return x.min(axis=dim, keepdims=keepdim)
-
-
-@op
-def argmax(x, dim=None, keepdim=False):
-    """Where the largest number stands along `dim`; where it stands in the flattened tensor if `dim` is None."""
-    return x.argmax(axis=dim, keepdims=keepdim)
-
-
-@op
-def argmin(x, dim=None, keepdim=False):
-    """Where the smallest number stands along `dim`; where it stands in the flattened tensor if `dim` is None."""
-    return x.argmin(axis=dim, keepdims=keepdim)
-
-
-def _method(function):
-    """A method that understands NumPy's spellings `axis` and `keepdims` too."""
-    return lambda x, *args, **settings: function(x, *args, **{ALIASES.get(k, k): v for k, v in settings.items()})
-
-
-Tensor.mean, Tensor.max, Tensor.min, Tensor.argmax, Tensor.argmin = mean, amax, amin, argmax, argmin
-Tensor.var, Tensor.std = _method(var), _method(lambda x, *args, **settings: sqrt(var(x, *args, **settings)))
-
-# %% ../../modules/01_tensor/tensor_dev.py #66f0f953
-@op
-def concatenate(*arrays, dim=0):
-    """Tensors, given one by one, joined along axis `dim`."""
-    return np.concatenate(arrays, dim), {"sizes": [a.shape[dim] for a in arrays]}
-
-
-def cat(tensors, dim=0, *, axis=None):
-    """The tensors of a list joined along an axis that they have: (2, 3) and (4, 3) -> (6, 3).  As `torch.cat`."""
-    return concatenate(*tensors, dim=dim if axis is None else axis)
-
-
-concatenate.__name__ = "cat"
+Tensor.mean, Tensor.var, Tensor.std = mean, _method(var), _method(lambda x, *args, **settings: sqrt(var(x, *args, **settings)))
 
 # %% ../../modules/01_tensor/tensor_dev.py #choosing
 @op
+def concatenate(*arrays, dim=0):
+    """Arrays, given one by one, joined along axis `dim`."""
+    return np.concatenate(arrays, dim), {"sizes": [a.shape[dim] for a in arrays]}
+
+def cat(tensors, dim=0, *, axis=None):
+    """The Tensors of a list joined along an axis that they have: (2, 3) and (4, 3) -> (6, 3).  As `torch.cat`."""
+    return concatenate(*tensors, dim=dim if axis is None else axis)
+
+@op
 def where(condition, a, b):
-    """`a` where `condition` holds, else `b`, element by element (arrays in here).  As `torch.where`."""
+    """`a` where `condition` holds, else `b`, element by element; all three are arrays (or numbers) here.  As `torch.where`."""
     return np.where(condition, a, b)
 
-
 def masked_fill(x, mask, value):
-    """The Tensor `x` with `value` where `mask` holds.  As `torch.Tensor.masked_fill`."""
+    """A new Tensor: `value` where the Tensor `mask` holds, the Tensor `x` elsewhere.  As `torch.Tensor.masked_fill`."""
     return where(mask, value, x)
-
 
 @op
 def clip(x, min=None, max=None):
-    """The array `x` with what lies outside [min, max] cut off; None is no limit.  As `torch.clip`."""
+    """A new array: `x` with what lies outside [min, max] cut off; None is no limit.  As `torch.clip`."""
     x = x if min is None else np.maximum(x, min)
     return x if max is None else np.minimum(x, max)
 
-
 def stack(tensors, dim=0):
-    """Tensors of one shape joined along a new axis `dim`: three of (2, 4) -> (3, 2, 4).  As `torch.stack`."""
+    """A list of Tensors of one shape joined along a new axis `dim`: three of (2, 4) -> (3, 2, 4).  As `torch.stack`."""
     return cat([unsqueeze(t, dim) for t in tensors], dim)
 
-
-# %% ../../modules/01_tensor/tensor_dev.py #a5844e60
+concatenate.__name__ = "cat"            # what errors call it
 Tensor.masked_fill, Tensor.clip, Tensor.clamp = masked_fill, clip, clip
 
-# %% ../../modules/01_tensor/tensor_dev.py #baffe14c
+# %% ../../modules/01_tensor/tensor_dev.py #3fad9c10
 default_generator = np.random.default_rng()
-
 
 def manual_seed(seed):
     """Start the common generator anew, so that everything random after this repeats.  As `torch.manual_seed`."""
     default_generator.bit_generator.state = np.random.default_rng(seed).bit_generator.state
     return default_generator
 
-
 def tensor(data, dtype=None, requires_grad=False):
     """A Tensor with a copy of `data`.  As `torch.tensor`."""
-    return Tensor(np.array(data.data if isinstance(data, Tensor) else data, dtype=dtype), requires_grad, dtype)
-
-
-def full(size, fill_value, dtype=None, requires_grad=False):
-    """A Tensor of shape `size` that holds `fill_value` everywhere."""
-    return Tensor(np.full(size, fill_value), requires_grad, dtype)
-
-
-def zeros(*size, dtype=float32, requires_grad=False):
-    """A Tensor of zeros: zeros(2, 3) or zeros((2, 3))."""
-    return Tensor(np.zeros(sizes_of(size), dtype), requires_grad, dtype)
-
-
-def ones(*size, dtype=float32, requires_grad=False):
-    """A Tensor of ones: ones(2, 3) or ones((2, 3))."""
-    return Tensor(np.ones(sizes_of(size), dtype), requires_grad, dtype)
-
-# %% ../../modules/01_tensor/tensor_dev.py #34c39bfc
-def eye(n, m=None, dtype=float32, requires_grad=False):
-    """The identity matrix (n, m): ones on the diagonal, zeros elsewhere."""
-    return Tensor(np.eye(n, m, dtype=dtype), requires_grad, dtype)
-
+    return Tensor(Tensor(data, dtype=dtype).copy(), requires_grad)
 
 def arange(start, end=None, step=1, dtype=None, requires_grad=False):
-    """start, start + step, … up to but without `end`: arange(3) -> [0, 1, 2]."""
+    """start, start + step, … up to but without `end`: arange(3) -> [0, 1, 2].  As `torch.arange`."""
     return Tensor(np.arange(0, start, step) if end is None else np.arange(start, end, step), requires_grad, dtype)
 
-
 def rand(*size, dtype=float32, requires_grad=False, generator=None):
-    """Random numbers, uniform in [0, 1)."""
+    """Random numbers, uniform in [0, 1).  As `torch.rand`."""
     return Tensor((generator or default_generator).random(sizes_of(size), dtype=dtype), requires_grad, dtype)
 
-
 def randn(*size, dtype=float32, requires_grad=False, generator=None):
-    """Random numbers from the normal distribution with mean 0 and variance 1."""
+    """Random numbers from the normal distribution with mean 0 and variance 1.  As `torch.randn`."""
     return Tensor((generator or default_generator).standard_normal(sizes_of(size), dtype=dtype), requires_grad, dtype)
 
-# %% ../../modules/01_tensor/tensor_dev.py #b2347412
-def _rebuild(data, requires_grad, grad):
-    out = Tensor(data, requires_grad, data.dtype)
-    out.grad = grad
-    return out
+# %% ../../modules/01_tensor/tensor_dev.py #1c729d2b
+def full(size, fill_value, dtype=None, requires_grad=False):
+    """A Tensor of shape `size` that holds `fill_value` everywhere.  As `torch.full`."""
+    return Tensor(np.full(size, fill_value), requires_grad, dtype)
 
+def zeros(*size, dtype=float32, requires_grad=False):
+    """Zeros: zeros(2, 3) or zeros((2, 3)).  As `torch.zeros`."""
+    return Tensor(np.zeros(sizes_of(size), dtype), requires_grad, dtype)
+
+def ones(*size, dtype=float32, requires_grad=False):
+    """Ones: ones(2, 3) or ones((2, 3)).  As `torch.ones`."""
+    return Tensor(np.ones(sizes_of(size), dtype), requires_grad, dtype)
+
+def eye(n, m=None, dtype=float32, requires_grad=False):
+    """The identity matrix (n, m): ones on the diagonal, zeros elsewhere.  As `torch.eye`."""
+    return Tensor(np.eye(n, m), requires_grad, dtype)
 
 def _reduce(self):
     if self.node is not None:
         raise TypeError("only leaf tensors can be copied or pickled; use x.detach()")
-    return _rebuild, (self.data, self.requires_grad, self.grad)
-
+    return type(self), (self.data, self.requires_grad, self.dtype), (None, {"grad": self.grad})
 
 Tensor.__reduce__ = _reduce
