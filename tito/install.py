@@ -25,7 +25,8 @@ TROUBLES = (
      "the package index could not be trusted",
      "this network replaces certificates: ask its administrator for the right one, or use another network"),
     (r"Failed to establish|Name or service not known|name resolution|dns error|client error \(Connect\)|Connection(Error| refused| reset)"
-     r"|NewConnectionError|ConnectTimeout|ReadTimeout|timed out|Max retries|ProxyError|getaddrinfo|unreachable|error sending request",
+     r"|NewConnectionError|ConnectTimeout|ReadTimeout|timed out|Max retries|ProxyError|getaddrinfo|unreachable|error sending request"
+     r"|\(from versions: none\)",
      "no connection to the package index", "connect to the network (or set its proxy) and run the command again"),
     (r"ensurepip is not available|No module named ensurepip",
      "this Python cannot make virtual environments", "on Debian or Ubuntu: sudo apt install python3-venv"),

@@ -115,9 +115,9 @@ Each single prediction has a loss of its own. What becomes of those is called th
 
 ```
  losses of 4 predictions        reduction
- ┌─────┬─────┬─────┬─────┐      "none"   0.5  2.0  0.1  1.4      one each
+ ┌─────┬─────┬─────┬─────┐      "none"   0.5  2.0  0.1  1.4   one each
  │ 0.5 │ 2.0 │ 0.1 │ 1.4 │ ───► "sum"    4.0
- └─────┴─────┴─────┴─────┘      "mean"   4.0 / 4 = 1.0           the same for any batch size
+ └─────┴─────┴─────┴─────┘      "mean"   4.0 / 4 = 1.0        the same for any batch size
 ```
 
 Sometimes not every place counts (a short sentence was filled up). Then `count` says how many do, and the mean is the sum divided by that.

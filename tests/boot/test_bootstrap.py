@@ -116,6 +116,8 @@ def test_it_starts_from_any_folder_by_path(clone, tmp_path):
     ("error: failed\n  cause: Disk quota exceeded (os error 122)", "the disk is full", "quota"),
     ("WARNING: Retrying after connection broken by 'NewConnectionError('x: [Errno 111] Connection refused')': /s\nERROR: No matching "
      "distribution", "no connection to the package index", "[Errno 111] Connection refused"),
+    ("  ERROR: Could not find a version that satisfies the requirement setuptools>=80 (from versions: none)\n  [end of output]\n"
+     "error: subprocess-exited-with-error", "no connection to the package index", "from versions: none"),
     ("error: Request failed\n  cause: dns error\n  cause: failed to lookup address", "no connection to the package index", "dns error"),
     ("  cause: invalid peer certificate: UnknownIssuer\nhint: certificates", "the package index could not be trusted", "UnknownIssuer"),
     ("The virtual environment was not created because ensurepip is not available.", "this Python cannot make", "ensurepip"),
