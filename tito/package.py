@@ -196,7 +196,9 @@ class _NotBuilt:
     def find_spec(name: str, path: object = None, target: object = None) -> None:
         if name in MODULES and not built(name):
             number = f"{MODULES[name][0]:02d}"
-            raise ImportError(f"{name} is module {number}; build it with: tito module start {number}", name=name)
+            here = "its names are built here: use them as they are"
+            what = here if MODULES[name][0] == _limit else f"build it with: tito module start {number}"
+            raise ImportError(f"{name} is module {number}; {what}", name=name)
 
 
 MODULES_NAMES = {module: names for module, (_, names) in MODULES.items()}

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import textwrap
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import singledispatch
+from functools import cache, singledispatch
 from typing import Any, TextIO
 
 from tito.cli.results import Completed, Kept, ModuleLine, ModuleList, Opened, Overview, Report, Restored, Result, Tested, number
@@ -44,7 +45,7 @@ class Screen:
         if self.json:
             self._print_json({"exit_code": int(error.code), "error": {"what": error.what, "why": error.why, "fix": error.fix}})
         lines = [[(word, "bold red" if word == "error:" else "dim"), (" " * (7 - len(word)) + text, "")]
-                 for word, text in (("error:", error.what), ("why:", error.why), ("fix:", error.fix)) if text]
+                 for word, text in (("error:", error.what), ("why:", error.why), ("fix:", as_typed(error.fix))) if text]
         self._print(self.err, lines)
 
     def note(self, text: str) -> None:
@@ -131,11 +132,13 @@ def render(result: Any, width: int) -> list[Line]:
 @render.register
 def _(result: Overview, width: int) -> list[Line]:
     kind = "student edition" if result.edition else "course repository"
-    lines = [[("TinyTorch", "bold"), (f", {kind} in {result.root}", "")]]
+    lines = [[(result.title, "bold")], _plain(f"{kind} in {result.root}")]
     if result.edition:
         lines.append(_plain(f"{result.done} of {len(result.modules)} modules complete, {_points(result.points, result.max_points)} points"))
     else:
         lines.append(_plain(f"{len(result.modules)} modules, {number(result.max_points)} points for code"))
+    if result.due:
+        lines.append(_plain(result.due))
     if result.detailed:
         lines += [_plain(""), *_module_lines(result.modules, width)]
     if result.rebuilt:
@@ -252,7 +255,18 @@ def _notes(notes: tuple[str, ...], width: int) -> list[Line]:
 
 
 def _next(command: str) -> list[Line]:
-    return [[("next: ", ""), (command, "bold")]] if command else []
+    return [[("next: ", ""), (as_typed(command), "bold")]] if command else []
+
+
+def as_typed(text: str) -> str:
+    """Commands as they can be typed here: without a `tito` on the path, `python3 -m tito` is what works."""
+    return re.sub(r"\btito (?=(module|init|demo|dev)\b)", f"{caller()} ", text)
+
+
+@cache
+def caller() -> str:
+    """How tito is called on this machine."""
+    return "tito" if shutil.which("tito") else "py -m tito" if os.name == "nt" else "python3 -m tito"
 
 
 def _points(earned: float, most: float) -> str:

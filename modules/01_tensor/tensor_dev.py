@@ -6,6 +6,8 @@
 
 A network is arithmetic on blocks of numbers: pixels, weights, probabilities. By the end of this notebook you have a `Tensor` that does this
 arithmetic, and one small function, `op`, through which every later module will pass.
+
+The first cell below connects this notebook to the course. Cells that begin with `#| export` become your own library.
 """
 
 # %% nbgrader={"grade": false, "grade_id": "start", "locked": true, "schema_version": 3, "solution": false, "task": false}
@@ -79,7 +81,9 @@ letter: `f` float, `i` and `u` whole numbers, `b` bool, and others (`U` text, `O
 # %% nbgrader={"grade": false, "grade_id": "as-array", "locked": false, "schema_version": 3, "solution": true, "task": false}
 #| export
 def as_array(data, dtype=None):
-    """The ndarray for `data`: a number, a list of numbers or an array.  float64 becomes float32, unless `dtype` is given.
+    """The ndarray for `data`: a number, a list of numbers or an array.
+
+    float64 becomes float32, unless `dtype` is given.
 
     TypeError for what holds no numbers, such as text and objects.
 
@@ -229,7 +233,7 @@ So write it once. A *decorator* takes a function and returns a better one. Ours 
  b ──► [unwrap] ──────► b.data ─► └─────────┘
 ```
 
-**Your turn.** Numbers that are not tensors go through as they are.
+**Your turn.** Write `lifted`: unwrap each Tensor in `args`, call `forward`, wrap the result. Numbers that are not tensors go through as they are.
 """
 
 # %% nbgrader={"grade": false, "grade_id": "lift", "locked": false, "schema_version": 3, "solution": true, "task": false}
@@ -276,13 +280,15 @@ The full decorator is called `op`, and it is given. It is `lift` with four addit
 
 1. **Dtypes.** A result is `float64` only if an input was. Python's numbers (and NumPy's) never widen a tensor: they are *weak*.
 2. **Names.** An error says which operation it was, on which shapes; `broadcast_shape`, which you write in part 3, explains shapes that do not fit.
-3. **Settings by name.** `x.sum(dim=0)`: what has a place among the inputs goes there, and NumPy's spellings `axis` and `keepdims` are understood.
+3. **Names of arguments.** `linear(x, b=bias)`: an input given by name is put in its place; what is left (`dim=0`) is a setting. NumPy's spellings
+   `axis` and `keepdims` are understood.
 4. **Two empty chairs.** Whoever wants to know what a network does need only sit down here. On `record`, module 05 will note how each result was
    made: that is all it takes to compute gradients. `around` is a list, which a profiler or half precision (modules 15, 16) joins while at work.
 """
 
 # %%
 #| export
+# 1. Dtypes
 WEAK = {int, float, bool, type(None), slice, type(...), str}             # go through as they are
 
 def operand(x, args):
@@ -304,6 +310,7 @@ def settle(data, arrays):
 
 # %%
 #| export
+# 2. Names
 SYMBOLS = {"add": "+", "subtract": "-", "multiply": "*", "divide": "/", "power": "**", "matmul": "@"}
 
 def named(error, op, arrays):
@@ -318,6 +325,7 @@ def named(error, op, arrays):
     kind = next(k for k in (IndexError, TypeError, ValueError) if isinstance(error, k))
     return kind(f"{name}: {(f' {sign} ' if sign else ', ').join(map(str, shapes))}: {error}")
 
+# 3. Names of arguments
 ALIASES = {"axis": "dim", "keepdims": "keepdim"}
 
 def in_place(op, args, params):
@@ -335,6 +343,7 @@ def in_place(op, args, params):
 
 # %%
 #| export
+# 4. Two empty chairs
 OPS = {}            # name -> operation
 record = None       # record(op, args, arrays, params, extra, data) -> how it was made, or None
 around = []         # watch(call, op, arrays, params) -> what call(arrays, params) returns
@@ -521,7 +530,9 @@ mixes up shapes will read, so make it a good one. Begin by filling the shorter s
 # %% nbgrader={"grade": false, "grade_id": "broadcast-shape", "locked": false, "schema_version": 3, "solution": true, "task": false}
 #| export
 def broadcast_shape(a, b):
-    """The shape of the result where arrays of shapes `a` and `b` (tuples) meet.  ValueError, naming both sizes, if they do not fit.
+    """The shape of the result where arrays of shapes `a` and `b` (tuples) meet.
+
+    ValueError, naming both sizes, if they do not fit.
 
     >>> broadcast_shape((8, 1, 6), (7, 1))
     (8, 7, 6)
@@ -596,7 +607,7 @@ def test_unit_numpy():
 test_unit_numpy()
 
 # %% [markdown]
-"""
+r"""
 ## 4 · Matrix multiplication
 Nearly all the time of a network is spent in this one operation. Entry $(i, j)$ of the product is row $i$ of `a` times column $j$ of `b`:
 
@@ -653,6 +664,7 @@ pairs = [(np.random.rand(n, n).astype(np.float32), np.random.rand(n, n).astype(n
 loops = [seconds(lambda: matmul_loops(a, b), rounds=1) for a, b in pairs]
 blas = [seconds(lambda: a @ b, rounds=20) for a, b in pairs]
 plt.loglog(sizes, loops, "o-", sizes, blas, "o-"); plt.legend(["three loops", "np.matmul"])
+plt.xticks(sizes, sizes); plt.minorticks_off()
 plt.xlabel("n, for (n, n) @ (n, n)"); plt.ylabel("seconds"); plt.show()
 print(f"at n = {sizes[-1]}: np.matmul takes {loops[-1] / blas[-1]:,.0f} times less")
 
@@ -740,7 +752,10 @@ def permute(x, *, dims):
 
 @op
 def expand(x, *, shape):
-    """Sizes of 1 stretched to `shape`, without a copy: the result is read-only.  -1 leaves a size as it is."""
+    """Sizes of 1 stretched to `shape`, without a copy: the result is read-only.
+
+    -1 leaves a size as it is.
+    """
     old = (1,) * (len(shape) - x.ndim) + x.shape
     return np.broadcast_to(x, [o if n == -1 else n for n, o in zip(shape, old)])
 
@@ -780,7 +795,10 @@ def transpose(x, dim0=-2, dim1=-1):
     ### END SOLUTION
 
 def unsqueeze(x, dim):
-    """The Tensor `x` with a new axis of size 1 at place `dim`: (2, 3) with dim=1 -> (2, 1, 3).  As `torch.unsqueeze`."""
+    """The Tensor `x` with a new axis of size 1 at place `dim`: (2, 3) with dim=1 -> (2, 1, 3).
+
+    As `torch.unsqueeze`.
+    """
     ### BEGIN SOLUTION
     at = range(x.ndim + 1)[dim]
     return reshape(x, shape=(*x.shape[:at], 1, *x.shape[at:]))
@@ -850,7 +868,7 @@ def _method(function):
     return lambda x, *args, **settings: function(x, *args, **{ALIASES.get(k, k): v for k, v in settings.items()})
 
 # %% [markdown]
-"""
+r"""
 **Your turn.** `mean` is an operation on arrays, as usual. `var` is different: it gets a Tensor, and is written *with tensors and operations that
 exist already* (`mean`, `reduce_sum`, `-`, `*`, `/`). What is made of operations needs no gradient of its own later on.
 
@@ -925,18 +943,27 @@ def concatenate(*arrays, dim=0):
     return np.concatenate(arrays, dim), {"sizes": [a.shape[dim] for a in arrays]}
 
 def cat(tensors, dim=0, *, axis=None):
-    """The Tensors of a list joined along an axis that they have: (2, 3) and (4, 3) -> (6, 3).  As `torch.cat`."""
+    """The Tensors of a list joined along an axis that they have: (2, 3) and (4, 3) -> (6, 3).
+
+    As `torch.cat`.
+    """
     return concatenate(*tensors, dim=dim if axis is None else axis)
 
 @op
 def where(condition, a, b):
-    """`a` where `condition` holds, else `b`, element by element; all three are arrays (or numbers) here.  As `torch.where`."""
+    """`a` where `condition` holds, else `b`, element by element; all three are arrays (or numbers) here.
+
+    As `torch.where`.
+    """
     ### BEGIN SOLUTION
     return np.where(condition, a, b)
     ### END SOLUTION
 
 def masked_fill(x, mask, value):
-    """A new Tensor: `value` where the Tensor `mask` holds, the Tensor `x` elsewhere.  As `torch.Tensor.masked_fill`."""
+    """A new Tensor: `value` where the Tensor `mask` holds, the Tensor `x` elsewhere.
+
+    As `torch.Tensor.masked_fill`.
+    """
     ### BEGIN SOLUTION
     return where(mask, value, x)
     ### END SOLUTION
@@ -950,7 +977,10 @@ def clip(x, min=None, max=None):
     ### END SOLUTION
 
 def stack(tensors, dim=0):
-    """A list of Tensors of one shape joined along a new axis `dim`: three of (2, 4) -> (3, 2, 4).  As `torch.stack`."""
+    """A list of Tensors of one shape joined along a new axis `dim`: three of (2, 4) -> (3, 2, 4).
+
+    As `torch.stack`.
+    """
     ### BEGIN SOLUTION
     return cat([unsqueeze(t, dim) for t in tensors], dim)
     ### END SOLUTION
@@ -987,7 +1017,10 @@ not computed from others: a computed one would drag its whole history along, so 
 default_generator = np.random.default_rng()
 
 def manual_seed(seed):
-    """Start the common generator anew, so that everything random after this repeats.  As `torch.manual_seed`."""
+    """Start the common generator anew, so that everything random after this repeats.
+
+    As `torch.manual_seed`.
+    """
     default_generator.bit_generator.state = np.random.default_rng(seed).bit_generator.state
     return default_generator
 
@@ -1103,6 +1136,6 @@ faster too. Checking gradients by small differences needs float64: the differenc
 # %% [markdown]
 """
 ## Where you are
-You have a tensor with a block of memory and a description of it, some forty operations, and one door through which they all pass. Next:
+You have a tensor with a block of memory and a description of it, some thirty operations, and one door through which they all pass. Next:
 `tito module complete 01` puts this into your own `tinytorch` package, and module 02 imports it from there.
 """

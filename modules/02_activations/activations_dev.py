@@ -78,7 +78,7 @@ axes[0].set(title="eight ramps", xlabel="x")
 axes[1].set(title="weighted sums", xlabel="x", ylim=(-1.4, 3)); axes[1].legend(); plt.show()
 
 # %% [markdown]
-"""
+r"""
 ## 2 · ReLU
 
 The ramp is called the *rectified linear unit*:
@@ -146,7 +146,7 @@ for bias in (0.0, -5.0):
     print(f"bias {bias:4}: the slope is not 0 on {np.mean(slope(relu, inputs + bias) != 0):5.1%} of the inputs")
 
 # %% [markdown]
-"""
+r"""
 With bias -5 the slope is 0 on every input. No example can move this unit any more: it is dead.
 
 The *leaky* ReLU lets a little through on the negative side, so that there is a slope to come back on:
@@ -190,7 +190,7 @@ def test_unit_leaky_relu():
 test_unit_leaky_relu()
 
 # %% [markdown]
-"""
+r"""
 ## 3 · Sigmoid
 
 Is this picture a cat? An answer between 0 and 1 is wanted, and any number may come in. The *logistic function* does that; networks call
@@ -207,7 +207,7 @@ print("first form: ", 1 / (1 + np.exp(-far)))
 print("second form:", np.exp(far) / (np.exp(far) + 1))
 
 # %% [markdown]
-"""
+r"""
 The largest float32 is about $3.4 \cdot 10^{38}$, and $e^{89}$ is more than that, so it becomes `inf`. The first form overflows on the left
 and is right by luck (one over infinity is 0). The second overflows on the right, where infinity over infinity is `nan`.
 
@@ -263,7 +263,7 @@ def test_unit_sigmoid():
 test_unit_sigmoid()
 
 # %% [markdown]
-"""
+r"""
 ## 4 · Tanh
 
 A sigmoid's outputs are all positive; with inputs around 0 they gather around 0.5. The *hyperbolic tangent* has the same shape and is
@@ -333,7 +333,7 @@ for axis, scale in zip(axes, (1, 4, 16)):
 plt.show()
 
 # %% [markdown]
-"""
+r"""
 An output that is nearly 0 or 1 hardly moves whatever the input does: the unit is *saturated*. ReLU is flat on one side only. That is
 the main reason why it replaced the sigmoid between layers.
 
@@ -359,7 +359,7 @@ print("with erf:", 0.5 * (1 + math.erf(1 / math.sqrt(2))))
 print("has NumPy an erf for arrays?", hasattr(np, "erf"))
 
 # %% [markdown]
-"""
+r"""
 NumPy has no erf, and `math.erf` takes one number at a time. So here is one that is given:
 
 * float64 goes through `math.erf` number by number: exact, and slow.
@@ -396,7 +396,7 @@ def erf(x):
     return error_function(x)
 
 # %% [markdown]
-"""
+r"""
 With only two terms in $p$, this is the well-known short form of GELU, with which GPT-2 was trained. A model must be run in the form it was
 trained in, so both exist, and a setting keeps them apart:
 
@@ -516,7 +516,7 @@ for axis, f in zip(axes.flat, (relu, leaky_relu, sigmoid, tanh, gelu, silu)):
 axes[0, 0].legend(); plt.show()
 
 # %% [markdown]
-"""
+r"""
 ## 6 · Softmax: scores to probabilities
 
 So far each number was on its own. A classifier's last layer gives one score per class, a *logit*, and the scores compete. Exponentials
@@ -623,7 +623,7 @@ print(chances)
 print(np.log(chances))
 
 # %% [markdown]
-"""
+r"""
 The third logarithm is -200, a harmless number. But $e^{-200}$ is too small for a float32 and was rounded to 0, whose logarithm is `-inf`.
 What is lost in rounding cannot be brought back. So do not take the exponential of what will be logged; simplify first:
 
@@ -892,7 +892,7 @@ the most that is left of a slope after 20 sigmoids, what after 20 ReLUs on their
 """
 
 # %% [markdown] nbgrader={"grade": true, "grade_id": "question-slopes", "locked": false, "points": 6, "schema_version": 3, "solution": true, "task": false}
-"""
+r"""
 After 20 sigmoids at most $0.25^{20} \approx 10^{-12}$: the early layers learn next to nothing. After 20 ReLUs on the positive side the
 slope is still $1^{20} = 1$. The price is the negative side, where the slope is 0: a unit that is negative for every example is dead and
 never comes back, unless something leaks.

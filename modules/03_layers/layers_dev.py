@@ -198,7 +198,7 @@ for scale in (1.0, 0.01):
     print(f"weights of spread {scale:4}: after layer 1 {after[0]:.2g}, 5 {after[4]:.2g}, 10 {after[9]:.2g}, 20 {after[19]:.2g}")
 
 # %% [markdown]
-"""
+r"""
 With spread 1 the numbers explode, with 0.01 they vanish; some twenty layers more, and a float32 cannot hold them. The right size can be
 worked out. An output adds up $n$ products with independent weights around zero, and variances add up:
 
@@ -274,7 +274,7 @@ def test_unit_initialisers():
 test_unit_initialisers()
 
 # %% [markdown]
-"""
+r"""
 The same twenty layers again. `nn.Linear` of PyTorch uses `a = √5`, for historical reasons; its bound is simply
 $1/\sqrt{\mathrm{fan_{in}}}$. How does that do?
 """
@@ -486,7 +486,7 @@ def test_unit_parameters():
 test_unit_parameters()
 
 # %% [markdown]
-"""
+r"""
 ## 4 · Linear
 
 Now the layer itself is short: two parameters, and the operation of part 1.

@@ -168,7 +168,7 @@ def test_unit_reduce_loss():
 test_unit_reduce_loss()
 
 # %% [markdown]
-"""
+r"""
 ### The mean squared error
 
 $$\ell = (\mathrm{prediction} - \mathrm{target})^2$$
@@ -253,7 +253,7 @@ def best(loss):                                                  # of the guesse
 print("mean squared error:", best(mse_loss))
 
 # %% [markdown]
-"""
+r"""
 22, which is near none of them. A square makes the one large difference outweigh all others. Two losses that do not:
 
 $$\mathrm{L1} = |d| \qquad\qquad \mathrm{Huber}(d) = \begin{cases} \tfrac12 d^2 & |d| \le \delta \\[2pt] \delta\,(|d| - \tfrac12 \delta) & |d| > \delta \end{cases}
@@ -351,7 +351,7 @@ for p in (1.0, 0.9, 0.5, 0.1, 0.01, 0.0001):
     print(f"one answer with p = {p:6}: -log p = {np.log(1 / p):6.4f}")
 
 # %% [markdown]
-"""
+r"""
 The product, about $10^{-398}$, is smaller than the smallest float; the sum of the logarithms, which is its logarithm, is an ordinary number. With a
 minus, so that small is good, and as a mean, this is the *negative log-likelihood*:
 
@@ -487,7 +487,7 @@ def cross_entropy_in_two(logits, targets, **settings):
 print("log_softmax:   ", cross_entropy_in_two(logits, [0]).item())
 
 # %% [markdown]
-"""
+r"""
 The true answer is 200. Softmax rounded $e^{-200}$ to 0, and the logarithm of 0 is −∞. `log_softmax` never makes the probability.
 
 It takes memory, though. A language model's logits are often its largest tensor (every word times a vocabulary of thousands), and each operation
@@ -633,7 +633,7 @@ except ValueError as error:
 print(cross_entropy(model_says.reshape(-1, 7), next_words.reshape(-1)))          # (B·T, V), (B·T,)
 
 # %% [markdown]
-"""
+r"""
 ## 5 · Yes or no
 
 With two classes one probability $p$ says everything, and the target is 1 or 0 (or in between):
@@ -708,7 +708,7 @@ for score, t in [(5.0, 0.0), (20.0, 0.0), (1000.0, 0.0), (1000.0, 1.0)]:
     print(f"z = {score:6}, target {t:.0f}   as written {as_written.item():8.4f}   with the floor {binary_cross_entropy(p, [t]).item():8.4f}")
 
 # %% [markdown]
-"""
+r"""
 A float32 cannot tell $1 - 2\cdot 10^{-9}$ from 1: at 20 the information is gone, and no floor brings it back. The `nan` is $0 \cdot \infty$. As before, the cure is not to make the probability at all:
 
 $$-\log \sigma(z) = \log(1 + e^{-z}) = \mathrm{softplus}(-z) \qquad -\log(1 - \sigma(z)) = \mathrm{softplus}(z)$$

@@ -135,6 +135,12 @@ def edition(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Edition:
     return Edition(root)
 
 
+@pytest.fixture(autouse=True)
+def installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever this machine's PATH says, `tito` is on it."""
+    monkeypatch.setattr("tito.ui.caller", lambda: "tito")
+
+
 REPOSITORY = Path(__file__).resolve().parents[2]
 
 

@@ -24,6 +24,25 @@ def test_alone_it_says_where_i_am_and_the_one_next_command(edition: Edition, tit
     assert answer.out.splitlines()[-1] == "next: tito module start 01"
 
 
+def test_the_settings_are_read_and_a_mistake_in_them_is_named(edition: Edition, tito: Tito) -> None:
+    path = edition.root / "settings.ini"
+    path.write_text("[course]\ntitle = Build it\n[deadlines]\n01 = 2027-01-18 18:00\n", encoding="utf-8")
+    out = tito().out
+    assert "Build it" in out
+    assert "module 01 is due 2027-01-18 18:00 UTC" in out
+    path.write_text("[course]\ntitel = Build it\n", encoding="utf-8")
+    answer = tito()
+    assert answer.code == 5
+    assert "unknown key titel" in answer.err
+    assert "did you mean title?" in answer.err
+
+
+def test_commands_are_told_as_they_can_be_typed(edition: Edition, tito: Tito, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tito.ui.caller", lambda: "python3 -m tito")
+    assert "next: python3 -m tito module start 01\n" in tito().out
+    assert "fix:   see them all with: python3 -m tito module list\n" in tito("module", "start", "9").err
+
+
 def test_module_list(edition: Edition, tito: Tito) -> None:
     assert tito("module", "list").out.splitlines() == [
         "01 alpha  next       0 of 10 points", "02 beta   locked      0 of 5 points", "03 gamma  locked      0 of 1 points"]

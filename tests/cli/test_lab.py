@@ -20,6 +20,18 @@ from .conftest import Answer, Edition
 Tito = Callable[..., Answer]
 
 
+@pytest.fixture(autouse=True)
+def ordinary_user(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 1000, raising=False)
+
+
+def test_root_is_told_what_to_say(edition: Edition, tito: Tito, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 0, raising=False)
+    answer = tito("module", "start", "01")
+    assert answer.code == ExitCode.ENVIRONMENT
+    assert "tito module open 01 -- --allow-root" in answer.err
+
+
 class Lab:
     """In place of the process; Ctrl-C reaches it once."""
 

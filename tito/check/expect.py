@@ -34,7 +34,7 @@ Raised = Mapping[type[BaseException], str]
 def close(got: Any, want: Any, why: str, *, tol: float = 1e-5, hint: str = "", mistaken: Mistakes | None = None,
           raises: Raised | None = None) -> None:
     """`got` has the numbers of `want` up to `tol` (absolute and relative), its shape and its kind of dtype.  nan equals nan."""
-    got = _value("close", got, why, hint, raises, lambda: _expected(want))
+    got = _value("close", got, why, hint, raises, lambda: _expected(want, weak=True))
     if bad := compare.close(got, want, tol):
         _fail("close", why, bad, hint, _mistake(got, mistaken, tol))
 
@@ -132,11 +132,13 @@ def _matches(got: Any, wrong: Any, tol: float) -> bool:
             return False
 
 
-def _expected(want: Any) -> str:
+def _expected(want: Any, *, weak: bool = False) -> str:
+    """`weak`: whole numbers written in a test stand for floats as well, so nothing is said of their kind."""
     array = array_of(want)
     if array is None or array.dtype.kind not in compare.KINDS or isinstance(want, tuple):
         return plain(want)
-    return array_text(array, None, compare.KINDS[array.dtype.kind] if compare.literal(want) else None)
+    kind_name = "" if weak and array.dtype.kind in "iu" else compare.KINDS[array.dtype.kind]
+    return array_text(array, None, kind_name if compare.literal(want) else None)
 
 
 def _shown(value: Any) -> str:

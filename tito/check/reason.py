@@ -12,7 +12,7 @@ from tito.check import hints, names
 from tito.check.failure import CheckFailed
 from tito.check.row import Row, told
 from tito.check.shown import clean, message
-from tito.check.site import Spot, around, line_of, spots, stack, text_of
+from tito.check.site import Spot, around, decorator_of, line_of, spots, stack, text_of
 
 NOTEBOOK = ("<cell ", "ipykernel", "ipython-input")     # what the files of notebook cells are called
 Ran = Sequence[tuple[str, BaseException | None]]
@@ -59,11 +59,11 @@ def _raised(row: Row, cause: BaseException, failure: CheckFailed | None, test: S
         if test:
             row.check, row.call, raises = around(test)
     trail = spots(cause)
-    mine = _own(trail, document)
+    mine = _own(trail, document, cause)
     if mine and _stub(cause, trail, *mine):
         spot, place = mine
         row.state, row.expected, row.got, row.first = "failed", row.expected, "", ""
-        row.hint = unwritten(spot.code.co_qualname, place)
+        row.hint = unwritten(_called(spot), place)
         return row
     row.state = "failed" if isinstance(cause, AssertionError) else "error"
     if mine:
@@ -96,11 +96,18 @@ def label(cell: Cell) -> str:
     return cell.grade_id or str(cell.index + 1)
 
 
-def unwritten(function: str, cell: Cell) -> str:
+def unwritten(what: str, cell: Cell) -> str:
     """The hint for a stub."""
-    name = function.rpartition("<locals>.")[2]
-    return f"cell {label(cell)} is not written yet: replace `raise NotImplementedError()` in it" if name == "<module>" else \
-        f"`{name}` is not written yet: replace `raise NotImplementedError()` in cell {label(cell)}"
+    return f"{what} is not written yet: replace `raise NotImplementedError()` in cell {label(cell)}" if what else \
+        f"cell {label(cell)} is not written yet: replace `raise NotImplementedError()` in it"
+
+
+def _called(spot: Spot) -> str:
+    """How a person calls the function of a frame; "" for a cell's own top level.  A rule is called `_`: its decorator tells more."""
+    name = spot.code.co_qualname.rpartition("<locals>.")[2]
+    if name == "_" and (decorated := decorator_of(spot)):
+        return decorated
+    return "" if name.startswith("<") else f"`{name}`"
 
 
 def told_place(spot: Spot, cell: Cell) -> str:
@@ -117,7 +124,7 @@ def trouble_text(error: BaseException, cell: Cell, document: Document) -> tuple[
     trail = spots(error)
     inside = [s for s in trail if _same(text_of(s.file), cell.source)]
     mine = _own(trail, document)
-    text = unwritten(mine[0].code.co_qualname, mine[1]).partition(":")[0] if mine and _stub(error, trail, *mine) else message(error)
+    text = unwritten(_called(mine[0]), mine[1]).partition(":")[0] if mine and _stub(error, trail, *mine) else message(error)
     return text, inside[-1].line if inside else 0
 
 
@@ -150,13 +157,12 @@ def _same(text: str, source: str) -> bool:
     return text.strip() == source.strip()
 
 
-def _own(trail: list[Spot], document: Document) -> tuple[Spot, Cell] | None:
-    """The innermost frame in the student's own cells."""
-    for spot in reversed(trail):
-        cell = cell_of(spot, document)
-        if cell is not None and not cell.test:
-            return spot, cell
-    return None
+def _own(trail: list[Spot], document: Document, cause: BaseException | None = None) -> tuple[Spot, Cell] | None:
+    """The innermost frame in the student's own cells; in an answer's, where given code only passes an error on (`raise … from`)."""
+    found = [(s, cell) for s in reversed(trail) if (cell := cell_of(s, document)) is not None and not cell.test]
+    if cause is not None and cause.__cause__ is not None:
+        found = [place for place in found if place[1].solution] or found
+    return found[0] if found else None
 
 
 def _stub(cause: BaseException, trail: list[Spot], spot: Spot, cell: Cell) -> bool:
@@ -165,8 +171,7 @@ def _stub(cause: BaseException, trail: list[Spot], spot: Spot, cell: Cell) -> bo
 
 
 def _function(spot: Spot) -> str:
-    name = spot.code.co_qualname.rpartition("<locals>.")[2]
-    return "" if name.startswith("<") else f"in `{name}`, "
+    return f"in {called}, " if (called := _called(spot)) else ""
 
 
 def _missing(cause: BaseException, document: Document) -> str:
@@ -208,7 +213,7 @@ def _of_broken(row: Row, cell: Cell, error: BaseException, document: Document) -
     """The row of a test that finds nothing to test, because the answer's cell raised."""
     text, line = trouble_text(error, cell, document)
     if isinstance(error, NotImplementedError) and cell.solution and not error.args and line:
-        row.state, row.hint = "failed", unwritten("<module>", cell)
+        row.state, row.hint = "failed", unwritten("", cell)
         return row
     row.state = error.state if isinstance(error, LeftOut) else "error"
     row.check, row.got, row.hint = f"cell {label(cell)} runs", text, hints.of_exception(error)

@@ -60,6 +60,17 @@ def line_of(file: str, line: int) -> str:
     return clean(linecache.getline(file, line).strip(), 200)
 
 
+def decorator_of(spot: Spot) -> str:
+    """What a nameless function is, by its decorator: below `@gradient(multiply)`, the gradient of `multiply`."""
+    tree = _tree(text_of(spot.file))
+    for node in ast.walk(tree) if tree else ():
+        if isinstance(node, ast.FunctionDef) and node.lineno <= spot.line <= (node.end_lineno or 0):
+            for mark in node.decorator_list:
+                if isinstance(mark, ast.Call) and mark.args:
+                    return f"the {ast.unparse(mark.func)} of `{ast.unparse(mark.args[0])}`"
+    return ""
+
+
 def call_of(spot: Spot, name: str) -> str:
     """The call that `expect.<name>`, called at this spot, looks at.  Empty where there is no source."""
     call = next((c for c in _calls(spot) if _expects(c) == name), None)

@@ -7,6 +7,7 @@ from pathlib import Path
 from tito.cli.results import Report
 from tito.course import Course
 from tito.errors import ExitCode, TitoError
+from tito.settings import read_settings
 
 
 def repository(command: str) -> Course:
@@ -21,6 +22,7 @@ def init(target: Path) -> Report:
     """Make a student edition in a new folder."""
     course = repository("init")
     from tito.dev.edition import make_edition
+    read_settings(course.root / "settings.ini")
     make_edition(course, target)
     path = target.resolve()
     shown = f'"{target}"' if " " in str(target) else str(target)
@@ -44,6 +46,7 @@ def lint(names: list[str]) -> Report:
     """Look for what breaks the pipeline: file, line and mend."""
     course = repository("dev lint")
     from tito.dev.lint import lint as lint_module
+    read_settings(course.root / "settings.ini")
     modules = [course.module(name) for name in names] or list(course.modules)
     problems = [p for module in modules for p in lint_module(course, module)]
     lines = [f"{_shown(course, p.path)}:{p.line}: {'warning: ' if p.warning else ''}{p.message}; {p.fix}" for p in problems]

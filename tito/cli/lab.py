@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from tito import journal
 from tito.course import Course
@@ -22,6 +23,10 @@ VIEWER = "Jupytext Notebook"
 def run(course: Course, path: Path, options: Sequence[str], say: Callable[[str], None]) -> int:
     """Open JupyterLab at a notebook (a path below the root) and wait until it is closed; its exit code."""
     require()
+    if getattr(os, "geteuid", lambda: 1)() == 0 and "--allow-root" not in options:
+        raise TitoError("JupyterLab does not start for root", why="everybody on this machine could then act as root",
+                        fix=f"be an ordinary user, or say that you know: tito module open {path.parent.name[:2]} -- --allow-root",
+                        code=ExitCode.ENVIRONMENT)
     if path.suffix == ".py" and not show_sources_as_notebooks():
         say("this Python is not in a virtual environment: in JupyterLab, open the file by right-click, Open With, Notebook")
     say(f"JupyterLab opens {path.as_posix()} in your browser; end it here with Ctrl-C")
@@ -42,7 +47,8 @@ def require() -> None:
 
 def command(course: Course, path: Path) -> list[str]:
     """The same interpreter's JupyterLab, with the course as its root."""
-    return [sys.executable, "-m", "jupyterlab", f"--ServerApp.root_dir={course.root}", str(course.root / path)]
+    return [sys.executable, "-m", "jupyterlab", f"--ServerApp.root_dir={course.root}", "--ServerApp.log_level=WARN",
+            f"--LabApp.default_url=/lab/tree/{quote(path.as_posix())}", str(course.root / path)]
 
 
 def environment(course: Course) -> dict[str, str]:

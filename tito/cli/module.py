@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from tito.course import Course, Module
 from tito.errors import ExitCode, TitoError
 from tito.journal import Change
 from tito.released import read, released
+from tito.settings import read_settings
 from tito.state import State
 
 MARKS = re.compile(r"^# %% .*?\bnbgrader=(\{.*\})\s*$", re.MULTILINE)
@@ -24,8 +26,7 @@ Ask = Callable[[str], bool | None]
 
 def overview(course: Course, *, detailed: bool = False) -> Overview:
     """Where am I, and the one next command."""
-    state = progress.load(course)
-    return Overview(course.root, course.is_edition, tuple(_lines(course, state, detailed=detailed)), next_command(course, state), detailed)
+    return _overview(course, progress.load(course), detailed=detailed)
 
 
 def module_list(course: Course) -> ModuleList:
@@ -138,8 +139,7 @@ def rebuild(course: Course) -> Overview:
             (course.root / ".tito/aside").mkdir(exist_ok=True)
             path.replace(course.root / aside[-1])
         journal.write_atomically(path, state.to_bytes())
-    lines = tuple(_lines(course, state, detailed=True))
-    return Overview(course.root, course.is_edition, lines, next_command(course, state), True, True, tuple(aside))
+    return replace(_overview(course, state, detailed=True), rebuilt=True, aside=tuple(aside))
 
 
 def verdict_code(verdict: Any) -> ExitCode:
@@ -147,6 +147,15 @@ def verdict_code(verdict: Any) -> ExitCode:
     if any(row.state == "infra" for row in verdict.rows):
         return ExitCode.INFRASTRUCTURE
     return ExitCode.OK if verdict.ok else ExitCode.CHECKS_FAILED
+
+
+def _overview(course: Course, state: State, *, detailed: bool) -> Overview:
+    settings = read_settings(course.root / "settings.ini")
+    lines = tuple(_lines(course, state, detailed=detailed))
+    first = next((line for line in lines if line.state in ("started", "next")), None)
+    moment = settings.deadlines.due.get(first.number) if first else None
+    due = f"module {first.number:02d} is due {moment:%Y-%m-%d %H:%M %Z}" if first and moment else ""
+    return Overview(course.root, course.is_edition, lines, next_command(course, state), detailed, title=settings.course.title, due=due)
 
 
 def _recover_or_set_aside(course: Course, stamp: str) -> list[str]:

@@ -45,6 +45,8 @@ class Overview:
     detailed: bool = False      # `module status`: the modules one by one
     rebuilt: bool = False
     aside: tuple[str, ...] = ()
+    title: str = "TinyTorch"
+    due: str = ""               # the deadline of the module that is next
     code: ExitCode = ExitCode.OK
 
     @property
@@ -60,9 +62,9 @@ class Overview:
         return sum(m.max_points for m in self.modules)
 
     def to_dict(self) -> dict[str, Any]:
-        return {"root": str(self.root), "edition": self.edition, "done": self.done, "points": number(self.points),
-                "max_points": number(self.max_points), "modules": [m.to_dict() for m in self.modules], "next": self.next,
-                "rebuilt": self.rebuilt, "aside": list(self.aside)}
+        return {"title": self.title, "root": str(self.root), "edition": self.edition, "due": self.due, "done": self.done,
+                "points": number(self.points), "max_points": number(self.max_points), "modules": [m.to_dict() for m in self.modules],
+                "next": self.next, "rebuilt": self.rebuilt, "aside": list(self.aside)}
 
 
 @dataclass(frozen=True)
