@@ -33,7 +33,7 @@ MODULES: dict[str, tuple[int, str]] = {
     """),
     "tinytorch.core.autograd": (5, """
         AutogradSystemsProfiler Function NOTHING Node Rule SVG Variable age as_tensors backward bare call_rule
-        checkpoint choose deposit draw_graph enable_autograd enable_grad first_gradient fitted grad grad_mode gradcheck
+        checkpoint deposit draw_graph elsewhere enable_autograd enable_grad first_gradient grad grad_mode gradcheck
         gradient hooked is_grad_enabled matmul_gradients newest_first no_grad numerical_gradient pull record recording
         register_hook retain_grad rows run scatter_sum spread tick to_numpy unbroadcast wrap zero_grad
     """),
@@ -106,7 +106,9 @@ class _NotBuilt:
     def find_spec(name: str, path: object = None, target: object = None) -> None:
         if name in MODULES and not built(name):
             number = f"{MODULES[name][0]:02d}"
-            raise ImportError(f"{name} is module {number}; build it with: tito module start {number}", name=name)
+            here = "its names are built here: use them as they are"
+            what = here if MODULES[name][0] == _limit else f"build it with: tito module start {number}"
+            raise ImportError(f"{name} is module {number}; {what}", name=name)
 
 
 MODULES_NAMES = {module: names for module, (_, names) in MODULES.items()}

@@ -4,8 +4,8 @@
 
 > Slopes of any computation: what was done is written down, and read backwards.
 
-A loss says how wrong a network is. To make it less wrong you need its slope with respect to every single weight. This notebook
-computes all of them at once, for any expression made of the operations of modules 01 to 04, in a few times what the expression itself costs.
+A loss says how wrong a network is. To make it less wrong you need its slope with respect to every single weight. This notebook computes all of
+them at once, for any expression made of the operations of modules 01 to 04, in a few times what the expression itself costs.
 """
 
 # %% nbgrader={"grade": false, "grade_id": "start", "locked": true, "schema_version": 3, "solution": false, "task": false}
@@ -37,19 +37,19 @@ import tinytorch.core.tensor as door
 from tinytorch.core.activations import erf, gelu, leaky_relu, log_softmax, relu, sigmoid, silu, softmax, tanh
 from tinytorch.core.layers import dropout, linear
 from tinytorch.core.losses import clamped_log, class_targets, cross_entropy, softplus
-from tinytorch.core.tensor import (Tensor, absolute, add, amax, amin, clip, concatenate, default_generator, divide, exp, expand,
-                                   float32, float64, getitem, log, matmul, maximum, mean, minimum, multiply, negative, op, permute, power, reduce_sum,
-                                   reshape, sqrt, subtract, through, transpose, where)
+from tinytorch.core.tensor import (Tensor, absolute, add, amax, amin, clip, concatenate, default_generator, divide, exp, expand, float32, float64,
+                                   getitem, log, matmul, maximum, mean, minimum, multiply, negative, op, permute, power, reduce_sum, reshape, sqrt,
+                                   subtract, through, transpose, where)
 
 # %% [markdown]
-"""
+r"""
 ## 1 · A slope by small steps
-
 How much does $f$ change when one number changes a little? Go a small step to both sides:
 
 $$\frac{\partial f}{\partial x_i} \approx \frac{f(x + \varepsilon e_i) - f(x - \varepsilon e_i)}{2 \varepsilon}$$
 
-**Your turn.** `f` takes an array and returns one number. Change one entry at a time, and put it back.
+**Your turn.** `f` takes an array and returns one number. Change one entry of `x` at a time, in place, and put it back before the next.
+`np.ndindex(x.shape)` runs through all places of an array of any shape: `for i in np.ndindex(x.shape): … x[i] …`
 """
 
 # %% nbgrader={"grade": false, "grade_id": "numerical-gradient", "locked": false, "schema_version": 3, "solution": true, "task": false}
@@ -57,7 +57,7 @@ $$\frac{\partial f}{\partial x_i} \approx \frac{f(x + \varepsilon e_i) - f(x - \
 def numerical_gradient(f, x, eps=1e-6):
     """The slopes of f(x) by central differences, an array of x's shape.
 
-    `x` is a float64 array, and unchanged afterwards; `f` returns one number.
+    `x` is a float64 array, and unchanged afterwards; `f` takes it and returns one number.
 
     >>> numerical_gradient(lambda x: (x ** 2).sum(), np.array([1.0, 3.0])).round(4)
     array([2., 6.])
@@ -80,20 +80,18 @@ def test_unit_numerical_gradient():
     """Central differences give the slope of any function, one entry at a time."""
     x = np.array([[1.0, -2.0], [0.5, 3.0]])
     expect.close(lambda: numerical_gradient(lambda x: (x ** 3).sum(), x), 3 * x ** 2, "the slope of x³ is 3x²", tol=1e-4, mistaken={
-        "divide by the whole distance, 2·eps": lambda got: np.allclose(got, 6 * x ** 2, atol=1e-3),
-        "the step was never divided away": lambda got: np.abs(got).max() < 1e-3})
+        "divide by the whole distance, 2·eps": lambda got: np.allclose(got, 6 * x ** 2, atol=1e-3), "the step was never divided away": lambda got: np.abs(got).max() < 1e-3})
     expect.close(x, [[1.0, -2.0], [0.5, 3.0]], "x is put back as it was", hint="keep the old entry and write it back after both steps")
     expect.close(lambda: numerical_gradient(lambda x: np.abs(x).sum(), np.array([0.0])), [0.0], "both sides count alike", mistaken={
         "that is a step to one side only: use x + eps and x - eps": [1.0]})
     expect.close(lambda: numerical_gradient(lambda x: x[0] * x[1], np.array([2.0, 5.0])), [5.0, 2.0], "each entry has its own slope", tol=1e-4)
-
 test_unit_numerical_gradient()
 
 # %% [markdown]
 """
-It needs no calculus, and it is useless for training: two runs of the whole network *for every weight*. A small classifier has 10,000
-weights, so one step would take 20,000 runs. It is also imprecise: try other steps below. Too large, and the curve bends; too small,
-and the digits cancel. Keep it as the yardstick.
+It needs no calculus, and it is useless for training: two runs of the whole network *for every weight*. A small classifier has 10,000 weights, so
+one step would take 20,000 runs. It is also imprecise, as the picture shows: with too large a step the curve bends, with too small a one the
+digits cancel. Keep it as the yardstick.
 """
 
 # %% tags=["analysis"]
@@ -101,23 +99,21 @@ import matplotlib.pyplot as plt
 
 steps = 10.0 ** np.arange(-12, 0)
 error = [abs(numerical_gradient(lambda x: np.exp(x).sum(), np.array([1.0]), eps)[0] - math.e) for eps in steps]
-plt.figure(figsize=(5, 3))
-plt.loglog(steps, error, "o-")
+plt.figure(figsize=(5, 3)); plt.loglog(steps, error, "o-")
 plt.xlabel("eps"); plt.ylabel("error of the slope of exp at 1"); plt.show()
 
 # %% [markdown]
 """
 ## 2 · The chain rule, and how not to use it
-
-A computation is a graph. Each operation knows how its own output changes with its inputs; slopes along a path multiply, and where
-several paths meet, they add up. For `y = (a * b) + a` at a = 2, b = 3:
+A computation is a graph. Each operation knows how its own output changes with its inputs; slopes along a path multiply, and where several paths
+meet, they add up. For `y = (a * b) + a` at a = 2, b = 3:
 
 ```
  forward                         backward: how much y changes with each of them
  a ─┬──► a * b ──► sum = y       y  1
     │     ▲         ▲            the product   1
  b ─┼─────┘         │            b             1 · a     = 2      through the product
-    └───────────────┘            a             1 · b + 1 = 4      through the product, and directly
+    └───────────────┘            a             1 · b + 1 = 4      through both
 ```
 
 The obvious program asks each value to pass its slope on to what it was made of, recursively:
@@ -140,7 +136,6 @@ class Naive:
         for parent, slope in self.parents:
             parent.backward(g * slope)
 
-# %%
 for doublings in (4, 8, 16):
     x = y = Naive(1.0)
     for _ in range(doublings):
@@ -158,40 +153,22 @@ except RecursionError as error:
 
 # %% [markdown]
 """
-Two failures. It walks every *path*, and paths double with every `y + y`: sixty of them take longer than the universe is old. And it
-nests a call in a call, so a long computation breaks Python's stack.
+Two failures. It walks every *path*, and paths double with every `y + y`: sixty of them take longer than a lifetime. And it nests a call in a
+call, so a long computation breaks Python's stack.
 
-Both go away with one rule: **visit each operation once, after everything that used it**. Then its slope is complete when it is passed on.
-The order is easy to come by: an operation is always younger than its inputs, so number them as they are made, and go from the newest to
-the oldest.
+Both go away with one rule: **visit each operation once, after everything that used it**. Then its slope is complete when it is passed on. The
+order is easy to come by: an operation is always younger than its inputs, so number them as they are made, and go from the newest to the oldest.
 
 ## 3 · Writing it down
-
-A `Node` says how one value came about. It knows the operation, where the inputs came from, and the little that its gradient will need.
-It does *not* know the value it made: then nothing points in a circle, and memory is free as soon as the last user lets go.
+A `Node` says how one value came about. It knows the operation, where the inputs came from, and the little that its gradient will need. It does
+*not* know the value it made: then nothing points in a circle, and memory is free as soon as the last user lets go.
 
 ```
    y ──► Node add ──┬──► Node multiply ──┬──► a   (a leaf: a Tensor that you made)
                     │    saved: a, b     └──► b   (a leaf)
                     └──► a
 ```
-"""
 
-# %%
-#| export
-class Node:
-    """How a value came about.
-
-    `inputs`: per input its Node, or the leaf Tensor, or None.  Never its own output.
-    """
-    __slots__ = ("op", "rule", "inputs", "shape", "saved", "named", "order", "hooks")
-
-
-recording = ContextVar("recording", default=True)       # per thread and task; a dict while a checkpoint looks for leaves
-tick, age = itertools.count().__next__, attrgetter("order")      # numbers, upwards; and the one a node got
-
-# %% [markdown]
-"""
 The calculus itself is a table: one small function an operation, registered with `@gradient(operation)`. The slope of $e^x$ is $e^x$, so:
 
 ```python
@@ -200,32 +177,33 @@ def _(g, out):
     return g * out
 ```
 
-`g` is the slope of the loss with respect to the *output*; the rule returns the slope for each *input*. It **asks by name** for what it
-wants, in this order: `need` (which inputs anybody wants a gradient for), the inputs and `out`, then settings, extras, and `shape` (of the
-first input). What it does not ask for is not kept: `add` asks for nothing, and the arrays that were added can go.
-
-`Rule` reads those names once, when the rule is registered.
+`g` is the slope of the loss with respect to the *output*; the rule returns the slope for each *input*. It **asks by name** for what it wants, in
+this order: `need` (which inputs anybody wants a gradient for), the inputs and `out`, then settings, extras, and `shape` (of the first input).
+What it does not ask for is not kept: `add` asks for nothing, and the arrays that were added can go. `Rule` reads those names once, when the rule
+is registered. And `record` sits down in the empty chair that the door has had since module 01: no operation is touched.
 """
 
 # %%
 #| export
+class Node:
+    """How a value came about.  `inputs`: per input its Node, or the leaf Tensor, or None.  Never its own output."""
+    __slots__ = ("op", "rule", "inputs", "shape", "saved", "named", "order", "hooks")
+
+tick, age = itertools.count().__next__, attrgetter("order")      # numbers, upwards; and the one that a node got
+
 class Rule:
-    """A gradient rule and what it asks for: `rule(g, [need], inputs and out, then settings, extras, shape)`."""
-    __slots__ = ("run", "needs", "asks", "pick", "named", "fill")
+    """A gradient rule and what it asks for: `run(g, need, inputs and out, then settings, extras, shape)`."""
+    __slots__ = ("run", "asks", "pick", "named", "fill")
 
     def __init__(self, op, run):
-        places, settings = list(op.places), inspect.signature(op).parameters
-        asks = list(inspect.signature(run).parameters)[1:]
-        self.run, self.needs = run, asks[:1] == ["need"]
-        asks = asks[self.needs:]
-        at = self.asks = [-1 if n == "out" else places.index(n) for n in asks if n == "out" or n in places]
-        rest = asks[len(at):]
-        if "out" in rest or set(rest) & set(places):
+        asks, settings = list(inspect.signature(run).parameters)[1:], inspect.signature(op).parameters
+        at = {name: k for k, name in enumerate(op.places)} | {"need": -2, "out": -1}
+        self.run, self.asks = run, [at[n] for n in asks if n in at]
+        if at.keys() & (rest := asks[len(self.asks):]):
             raise TypeError(f"the rule of '{op.__name__}' asks in this order: g, need, inputs and out, the rest; not {asks}")
-        self.pick = itemgetter(*at) if len(at) > 1 else lambda values: [values[k] for k in at]
+        self.pick = itemgetter(*self.asks) if len(self.asks) > 1 else lambda values: [values[k] for k in self.asks]
         self.named = {n: settings[n].default if n in settings else None for n in rest}
         self.fill = list(op.places.values())
-
 
 def gradient(op):
     """Register the gradient rule of an operation: a function that returns one gradient per input."""
@@ -234,47 +212,36 @@ def gradient(op):
         return run
     return register
 
-# %% [markdown]
-"""
-And this sits down in the empty chair that the door has had since module 01. No operation is touched.
-"""
-
-# %%
-#| export
+recording = ContextVar("recording", default=True)       # per thread and task; a dict while a checkpoint asks who takes part
 NOTHING = {}
-
 
 def record(op, args, arrays, params, extra, data):
     """A Node for what `op` just computed, or None where no gradient can be wanted."""
     mode, rule = recording.get(), op.rule
     if mode is not True:
-        if mode is not False:                                    # a checkpoint asks which leaves take part
-            mode.update((x, None) for x in args if isinstance(x, Tensor) and x.requires_grad and x.node is None)
+        if mode is not False:
+            mode.update((x, None) for x in args if isinstance(x, Tensor) and x.requires_grad)
         return None
     if rule is None and data.dtype.kind != "f":                  # comparisons and positions have no gradient
         return None
     node = Node()
-    node.op, node.rule, node.shape = op, rule, data.shape
-    node.order, node.hooks, node.inputs = tick(), None, (inputs := [])
-    node.saved, node.named, need = (), NOTHING, []
+    node.op, node.rule, node.shape, node.order = op, rule, data.shape, tick()
+    node.saved, node.named, node.hooks, node.inputs, need = (), NOTHING, None, (inputs := []), []
     for x in args:
         wants = isinstance(x, Tensor) and x.requires_grad
         inputs.append((x.node or x) if wants else None)
         need.append(wants)
     if rule is not None:
-        if len(need) < len(rule.fill):                           # linear(x, w): b is its default, None
+        if len(need) < len(rule.fill):                           # linear(x, w): b is left out
             arrays += rule.fill[len(need):]
             need += [False] * (len(rule.fill) - len(need))
         if rule.asks:
-            arrays.append(data)                                  # so that -1 is `out`
+            arrays += need, data                                 # at -2 and -1
             node.saved = rule.pick(arrays)
-        if rule.needs:
-            node.saved = (need, *node.saved)
         if rule.named:
             known = {**rule.named, **params, **(extra or NOTHING), "shape": arrays[0].shape}
             node.named = {n: known[n] for n in rule.named}
     return node
-
 
 door.record = record
 
@@ -284,12 +251,11 @@ y = a * b + a
 print(y.node.op.__name__, "made from", y.node.inputs[0].op.__name__, "and from", y.node.inputs[1])
 
 # %% [markdown]
-"""
+r"""
 ## 4 · The table
-
-**Your turn.** The rules of arithmetic. `add` shows the form; each of the others is a line. Return one gradient per input, in their order, and
-None where `need[0]` or `need[1]` is False: nobody wants that one. Never write into `g` or into what you asked for: others are looking at
-the same memory.
+**Your turn.** The rules of arithmetic. `add` shows the form; each of the others is a line. `g`, `a`, `b` and `out` are arrays of one shape
+(stretching comes in part 5), `need` is a list of True and False. Return one gradient per input, in their order, and None where `need[0]` or
+`need[1]` is False: nobody wants that one. Never write into `g` or into what you asked for: others are looking at the same memory.
 
 $$\frac{\partial (a-b)}{\partial b} = -1 \qquad \frac{\partial (ab)}{\partial a} = b \qquad \frac{\partial (a/b)}{\partial a} = \frac1b
 \qquad \frac{\partial (a/b)}{\partial b} = -\frac{a}{b^2} = -\frac{\mathrm{out}}{b}$$
@@ -297,10 +263,7 @@ $$\frac{\partial (a-b)}{\partial b} = -1 \qquad \frac{\partial (ab)}{\partial a}
 
 # %% nbgrader={"grade": false, "grade_id": "rules-arithmetic", "locked": false, "schema_version": 3, "solution": true, "task": false}
 #| export
-@gradient(add)
-def _(g):
-    return g, g
-
+gradient(add)(lambda g: (g, g))
 
 @gradient(negative)
 def _(g):
@@ -309,7 +272,6 @@ def _(g):
     return -g
     ### END SOLUTION
 
-
 @gradient(subtract)
 def _(g, need):
     """out = a - b: the gradients for a and b."""
@@ -317,14 +279,12 @@ def _(g, need):
     return g, -g if need[1] else None
     ### END SOLUTION
 
-
 @gradient(multiply)
 def _(g, need, a, b):
     """out = a * b: the gradients for a and b."""
     ### BEGIN SOLUTION
     return g * b if need[0] else None, g * a if need[1] else None
     ### END SOLUTION
-
 
 @gradient(divide)
 def _(g, need, b, out):
@@ -338,8 +298,7 @@ def test_unit_rules_arithmetic():
     """Each operation of arithmetic knows the slope towards each of its inputs."""
     g, a, b = np.array([1.0, 10.0]), np.array([2.0, 3.0]), np.array([4.0, 5.0])
     expect.close(lambda: multiply.rule.run(g, [True, True], a, b), [[4.0, 50.0], [2.0, 30.0]], "a product: each side's slope is the other side", mistaken={
-        "the slope for a is b, and the slope for b is a": [[2.0, 30.0], [4.0, 50.0]],
-        "multiply by g: the chain rule": [[4.0, 5.0], [2.0, 3.0]]})
+        "the slope for a is b, and the slope for b is a": [[2.0, 30.0], [4.0, 50.0]], "multiply by g: the chain rule": [[4.0, 5.0], [2.0, 3.0]]})
     expect.close(lambda: subtract.rule.run(g, [True, True]), [[1.0, 10.0], [-1.0, -10.0]], "a difference: b counts negatively", mistaken={
         "b is taken away, so its sign is minus": [[1.0, 10.0], [1.0, 10.0]]})
     expect.close(lambda: negative.rule.run(g), [-1.0, -10.0], "the negative")
@@ -348,25 +307,19 @@ def test_unit_rules_arithmetic():
         "-out / b, and out is a / b already": lambda got: np.allclose(got[1], -g * a / b)})
     expect.same(lambda: [x is None for x in multiply.rule.run(g, [False, True], a, b)], [True, False], "nobody wants a's: None", hint="look at need[0] and need[1]")
     expect.close(g, [1.0, 10.0], "g is as it was", hint="never write into g: make a new array")
-
 test_unit_rules_arithmetic()
 
 # %% [markdown]
-"""
+r"""
 ### The product of matrices
-
-For `out = a @ b` with `a` (n, k) and `b` (k, m), the gradient for `a` must have the shape of `a`. There is only one way to put `g`
-(n, m) together with `b` that gives (n, k), and it is the right one:
+For `out = a @ b` with `a` (n, k) and `b` (k, m), the gradient for `a` must have the shape of `a`. There is only one way to put `g` (n, m)
+together with `b` that gives (n, k), and it is the right one:
 
 $$\frac{\partial L}{\partial a} = g\,b^\top \quad (n,m)(m,k) \qquad\qquad \frac{\partial L}{\partial b} = a^\top g \quad (k,n)(n,m)$$
 
-**Your turn.** In here `a` and `b` are matrices or batches of them (the rule below turns vectors into matrices first). `x.mT` swaps the
-last two axes and leaves a batch in its place.
+**Your turn.** `g`, `a` and `b` are arrays: matrices, or batches of them (the rule below turns vectors into matrices first). `x.mT` swaps the last
+two axes and leaves a batch in its place.
 """
-
-# %%
-#| export
-Tensor.mT = Tensor.T                # NumPy's name for "swap the last two axes": rules work on arrays and on Tensors
 
 # %% nbgrader={"grade": false, "grade_id": "matmul-gradients", "locked": false, "schema_version": 3, "solution": true, "task": false}
 #| export
@@ -379,8 +332,8 @@ def matmul_gradients(g, need, a, b):
     return g @ b.mT if need[0] else None, a.mT @ g if need[1] else None
     ### END SOLUTION
 
-# %%
-#| export
+Tensor.mT = Tensor.T                # NumPy's name for "swap the last two axes": rules work on arrays and on Tensors
+
 @gradient(matmul)
 def _(g, need, a, b):
     row, column = a.ndim == 1, b.ndim == 1                       # vectors are matrices of one row or one column
@@ -401,13 +354,11 @@ def test_unit_matmul_gradients():
     expect.same(lambda: matmul_gradients(np.ones((5, 2, 4)), [True, True], batch, b)[1].shape, (5, 3, 4), "a batch keeps its place", hint="mT, not T: T would turn the batch round too")
     expect.same(lambda: matmul_gradients(g, [True, False], a, b)[1], None, "nobody wants b's")
     expect.same([x.shape for x in matmul.rule.run(np.ones(2), [True, True], a, b[:, 0])], [(2, 3), (3,)], "a vector is a matrix of one column")
-
 test_unit_matmul_gradients()
 
 # %% [markdown]
 """
 ## 5 · Undoing the stretch
-
 Broadcasting used one number several times. What is used several times gets the **sum** of its slopes:
 
 ```
@@ -415,9 +366,9 @@ Broadcasting used one number several times. What is used several times gets the 
  backward   db (3,) ◄───sum─────  g (2, 3)      db[j] = g[0, j] + g[1, j]
 ```
 
-**Your turn.** Sum `g` back to `shape`: over the axes that are missing on the left, and over those where `shape` has 1 and `g` has more.
-Raise a ValueError where `g` could not have come from `shape` at all. Use `g.sum(axis=…, keepdims=True)` and `g.reshape(shape)`, which
-arrays and Tensors both have.
+**Your turn.** Sum the array `g` back to the tuple `shape`: over the axes that are missing on the left, and over those where `shape` has 1 and `g`
+has more. Raise a ValueError where `g` could not have come from `shape` at all. Use only `g.sum(axis=(…), keepdims=True)` and `g.reshape(shape)`:
+later `g` may be a Tensor, which has both, too.
 """
 
 # %% nbgrader={"grade": false, "grade_id": "unbroadcast", "locked": false, "schema_version": 3, "solution": true, "task": false}
@@ -443,29 +394,27 @@ def test_unit_unbroadcast():
     expect.close(lambda: unbroadcast(g, (4,)), g.sum((0, 1)), "axes that were missing are summed", mistaken={
         "sum, do not average": g.mean((0, 1)), "sum, do not take the first": g[0, 0]})
     expect.close(lambda: unbroadcast(g, (2, 1, 4)), g.sum(1, keepdims=True), "a size of 1 that was stretched is summed, and stays", raises={
-        ValueError: "keepdims=True keeps the axis of size 1"})
+        ValueError: "sum also over the axes where `shape` has 1 and `g` has more; keepdims=True keeps them, of size 1"})
     expect.close(lambda: unbroadcast(g, (3, 1)), g.sum((0, 2)).reshape(3, 1), "both at once")
     expect.close(lambda: unbroadcast(g, ()), g.sum(), "down to a single number")
     expect.close(lambda: unbroadcast(g, (2, 3, 4)), g, "nothing to do", raises={TypeError: "an empty tuple of axes sums nothing; that is fine"})
     expect.same(lambda: unbroadcast(np.ones((0, 3)), (1, 3)).tolist(), [[0.0, 0.0, 0.0]], "a size of 1 that was stretched to 0 gets zeros")
     expect.raises(ValueError, lambda: unbroadcast(g, (5,)), "a shape that it cannot have come from", hint="compare the sizes from the right")
     expect.raises(ValueError, lambda: unbroadcast(np.ones(3), (2, 3)), "nor one that is larger")
-
 test_unit_unbroadcast()
 
 # %% [markdown]
 """
 ## 6 · Newest first
-
-**Your turn**, in two steps. First the order: every Node that can be reached from `roots`, each once, newest first. `node.order` counts
-upwards as nodes are made, and `sorted(nodes, key=age, reverse=True)` sorts by it. Use a list as a stack instead of a recursive function. An input is a Node, or a leaf Tensor, or None: follow
-only Nodes.
+**Your turn**, in two steps. First the order: every Node that can be reached from those in the list `roots`, each once, newest first.
+`node.inputs` is a list in which each entry is a Node, or a leaf Tensor, or None: follow only Nodes. Use a list as a stack instead of a recursive
+function. `node.order` counts upwards as nodes are made, and `sorted(nodes, key=age, reverse=True)` sorts by it.
 """
 
 # %% nbgrader={"grade": false, "grade_id": "newest-first", "locked": false, "schema_version": 3, "solution": true, "task": false}
 #| export
 def newest_first(roots):
-    """Every Node reachable from the Nodes `roots` through `inputs`, each once, by falling `order`."""
+    """Every Node reachable from the Nodes `roots` through `inputs`, each once: a list by falling `order`."""
     ### BEGIN SOLUTION
     seen, stack = set(roots), list(roots)
     while stack:
@@ -483,8 +432,7 @@ def test_unit_newest_first():
     h = x * 2.0
     y = h * h + h
     expect.same(lambda: [n.op.__name__ for n in newest_first([y.node])], ["add", "multiply", "multiply"], "newest first, each once", mistaken={
-        "h is used three times, but made once: remember what you have seen": lambda got: len(got) > 3,
-        "that is the oldest first": ["multiply", "multiply", "add"]}, raises={
+        "h is used three times, but made once: remember what you have seen": lambda got: len(got) > 3, "that is the oldest first": ["multiply", "multiply", "add"]}, raises={
         AttributeError: "a leaf Tensor has no `inputs`: follow only what is a Node"})
     for _ in range(60):
         y = y + y
@@ -492,32 +440,31 @@ def test_unit_newest_first():
     for _ in range(20_000):
         y = y + x
     expect.same(lambda: len(newest_first([y.node])), 20_063, "a chain of 20,000", raises={RecursionError: "use a list as a stack, not recursion"})
-
 test_unit_newest_first()
 
 # %% [markdown]
 """
-Second, the walk. Keep a dict `grads` of gradients that are still under way, by Node. For each node, newest first: take its `g` out, ask
-its rule (`call_rule` does that, and gives a tuple with one gradient per input), bring each gradient to its input's shape, and **add** it
-to what that input has already. What is left at the end belongs to the leaves.
+Second, the walk. A dict `grads` holds the gradients that are still under way, by Node. For each node, newest first: take its gradient out, ask
+its rule, bring each gradient to its input's shape, and **add** it to what that input has already. At the end only leaves are left in the dict.
 
-**Your turn.** Skip inputs that are None, and gradients that are None.
+**Your turn.** Write the body of the loop. `grads.pop(node)` takes the gradient out. `call_rule(node, g)`, which is given, returns a tuple with
+one gradient (an array) or None for each of `node.inputs`. Skip inputs that are None, and gradients that are None. Nodes and leaves both have a
+`shape`.
 """
 
 # %%
 #| export
 def call_rule(node, g, create_graph=False):
     """One gradient (or None) per input of `node`, from `g`, the gradient of its output."""
-    rule, saved = node.rule, node.saved
+    rule, saved, inputs = node.rule, node.saved, node.inputs
     if saved is None:
         raise RuntimeError(f"the graph of '{node.op.__name__}' was freed by an earlier backward; say retain_graph=True there")
     if rule is None:
         raise NotImplementedError(f"'{node.op.__name__}' has no gradient rule; write one with @gradient({node.op.__name__})")
-    if create_graph:
-        saved = as_tensors(node)
+    saved = as_tensors(node) if create_graph else saved
     got = rule.run(g, *saved, **node.named) if not door.around else through(node.op, rule.run, [g, *saved], node.named)
     got = got if type(got) is tuple else (got,)
-    if len(got) < len(node.inputs) and any(i is not None for i in node.inputs[len(got):]):
+    if len(got) < len(inputs) and any(i is not None for i in inputs[len(got):]):
         raise RuntimeError(f"the rule of '{node.op.__name__}' has no gradient for its input number {len(got) + 1}, and one is wanted")
     return got
 
@@ -554,17 +501,15 @@ def test_unit_simple_pull():
     x = Tensor([2.0], requires_grad=True)
     h = x * x
     expect.close(lambda: simple_pull((h * h * x).node, np.ones(1, float32))[x], [80.0], "the slope of x⁵ at 2 is 5 · 16")
-
 test_unit_simple_pull()
 
 # %% [markdown]
 """
 ## 7 · The engine
-
 `simple_pull` is the whole idea. The engine below is the same loop with what daily use needs; it is given, so read it beside yours:
 
-* **Owned memory.** `add` returns `g` twice, so two leaves would share one buffer, and clipping one in place would change the other. A leaf's
-  gradient is copied where it might be anybody else's. Sums are made in a new array the first time, in place after that.
+* **Owned memory.** `add` returns `g` twice, so two leaves would share one buffer, and clipping one in place would change the other. `deposit`
+  copies a leaf's gradient where it might be anybody else's. Sums are made in a new array the first time, in place after that.
 * **Freeing.** A node lets go of what it saved as soon as it has been used, unless `retain_graph=True`.
 * **Hooks** see a gradient once it is complete.
 * **Second derivatives.** With `create_graph=True` the rules run on Tensors, and so are recorded themselves.
@@ -576,14 +521,12 @@ One thing it cannot see: if you change `x.data` between forward and backward, th
 # %%
 #| export
 def pull(grads, wanted=(), retain_graph=False, create_graph=False):
-    """Carry gradients {Node: g} down to the leaves, newest node first; returns {leaf: g}, and {node: g} for nodes that are `wanted`."""
+    """Carry gradients {Node or leaf: g} down the graph; returns {leaf: g}, and {node: g} for nodes that are `wanted`."""
     found, owned = {}, set()
-    for node in newest_first(grads):
+    for node in newest_first([n for n in grads if type(n) is Node]):
         g = grads.pop(node, None)
         if g is None:                                            # nobody above had a gradient for it
             continue
-        if type(g) is not ndarray and type(g) is not Tensor:
-            g = np.asarray(g)                                    # NumPy makes scalars of 0-d arrays
         if node.hooks:
             g = hooked(node.hooks, g)
         if node in wanted:
@@ -591,17 +534,21 @@ def pull(grads, wanted=(), retain_graph=False, create_graph=False):
         for i, gi in zip(node.inputs, call_rule(node, g, create_graph)):
             if i is None or gi is None:
                 continue
-            if not create_graph and type(gi) is Tensor:          # a rule may be written with operations
-                gi = gi.data
+            if type(gi) is not ndarray and not create_graph:     # a rule written with operations, or a NumPy scalar
+                gi = np.asarray(bare(gi))
             shape = i.shape if type(i) is Node else i.data.shape
             if gi.shape != shape:
-                gi = fitted(gi, shape, node.op)
-            if i not in grads:
+                try:
+                    gi = unbroadcast(gi, shape)
+                except ValueError:
+                    raise RuntimeError(f"the gradient rule of '{node.op.__name__}' gave shape {gi.shape} for an input of shape {shape}") from None
+            before = grads.get(i)
+            if before is None:
                 grads[i] = gi
             elif i in owned:
-                grads[i] += gi                                   # assigned back: a 0-d result is a NumPy scalar
+                before += gi
             else:
-                grads[i] = grads[i] + gi
+                grads[i] = before + gi if create_graph else np.asarray(before + gi)
                 create_graph or owned.add(i)
         if not retain_graph:
             node.inputs, node.saved, node.named = (), None, None
@@ -609,65 +556,49 @@ def pull(grads, wanted=(), retain_graph=False, create_graph=False):
         found[leaf] = hooked(leaf.hooks, g) if leaf.hooks else g
     return found
 
+def hooked(hooks, g):
+    """`g` as the hooks leave it; each gets a Tensor, and may return another."""
+    for hook in hooks:
+        new = hook(g if isinstance(g, Tensor) else wrap(g))
+        g = g if new is None else new if isinstance(g, Tensor) else np.asarray(bare(new), g.dtype)
+    return g
 
-def fitted(g, shape, op):
-    """`g` brought to its input's shape, or an error that names the rule."""
-    try:
-        return unbroadcast(g, shape)
-    except ValueError:
-        raise RuntimeError(f"the gradient rule of '{op.__name__}' gave shape {g.shape} for an input of shape {shape}") from None
+def bare(x):
+    """The array of a Tensor; anything else as it is."""
+    return x.data if isinstance(x, Tensor) else x
 
-# %%
-#| export
-def wrap(array, source=None):
-    """A Tensor from its value and its recipe: a Node, a leaf (which is itself), or None."""
-    if source is not None and type(source) is not Node:
-        return source
+def wrap(array, node=None):
+    """A Tensor from its value and its recipe."""
     out = Tensor.__new__(Tensor)
-    out.data, out.node, out.requires_grad, out.grad, out.hooks = array, source, source is not None, None, None
+    out.data, out.node, out.requires_grad, out.grad, out.hooks = array, node, node is not None, None, None
     return out
 
-
 def deposit(leaf, g, taken):
-    """Add `g` to `leaf.grad`, in memory that belongs to this leaf alone.
-
-    `taken`: ids of arrays that belong to somebody.
-    """
-    if leaf.grad is not None:
-        if isinstance(g, Tensor):                                # create_graph
-            leaf.grad = leaf.grad + g
-        else:
-            np.add(leaf.grad.data, g, out=leaf.grad.data)
-    elif type(g) is Tensor:
-        leaf.grad = g
+    """Add `g` to `leaf.grad`, in memory that belongs to this leaf alone; `taken`: ids of arrays that belong to somebody."""
+    if type(g) is Tensor:                                        # create_graph
+        leaf.grad = g if leaf.grad is None else leaf.grad + g
+    elif leaf.grad is not None:
+        np.add(leaf.grad.data, g, out=leaf.grad.data)
     else:
-        if type(g) is not ndarray or g.dtype is not leaf.data.dtype:
+        if g.dtype is not leaf.data.dtype or g.base is not None or id(g) in taken:
             g = np.array(g, leaf.data.dtype)
-        elif g.base is not None or id(g) in taken:
-            g = g.copy()
         taken.add(id(g))
         leaf.grad = wrap(g)
 
-
 def first_gradient(t, gradient, create_graph):
     """The gradient that backward begins with: the one given, or 1 for a single number."""
+    data = t.data
     if not t.requires_grad:
         raise RuntimeError("backward on a tensor that does not require a gradient; make its inputs with requires_grad=True")
-    if gradient is None and t.size != 1:
+    if gradient is None and data.size != 1:
         raise RuntimeError(f"a tensor of shape {t.shape} needs a gradient: backward(gradient), or reduce it to one number, as a loss is")
-    g = np.ones_like(t.data) if gradient is None else np.asarray(gradient, t.dtype)
-    if g.shape != t.shape:
+    g = np.ones_like(data) if gradient is None else np.asarray(gradient, data.dtype)
+    if g.shape != data.shape:
         raise ValueError(f"backward: the gradient has shape {g.shape}, the tensor {t.shape}")
-    if create_graph:
-        return gradient if isinstance(gradient, Tensor) else wrap(g)
-    return g
+    return g if not create_graph else gradient if isinstance(gradient, Tensor) else wrap(g)
 
-# %%
-#| export
 def backward(self, gradient=None, retain_graph=None, create_graph=False):
-    """Add to `x.grad` of every leaf x the slope of this tensor with respect to x.
-
-    As `torch.Tensor.backward`.
+    """Add to `x.grad` of every leaf x the slope of this tensor with respect to x.  As `torch.Tensor.backward`.
 
     RuntimeError where nothing requires a gradient, where more than one number comes without `gradient`, or where the graph was freed.
 
@@ -678,15 +609,12 @@ def backward(self, gradient=None, retain_graph=None, create_graph=False):
     """
     g = first_gradient(self, gradient, create_graph)
     taken = {id(g)}
-    retain = create_graph if retain_graph is None else retain_graph
-    for leaf, g in pull({self.node or self: g}, (), retain, create_graph).items() if self.node else [(self, g)]:
+    for leaf, g in pull({self.node or self: g}, (), create_graph if retain_graph is None else retain_graph, create_graph).items():
         deposit(leaf, g, taken)
-
 
 def zero_grad(self):
     """Forget the gradient, so that the next backward starts from nothing."""
     self.grad = None
-
 
 Tensor.backward, Tensor.zero_grad = backward, zero_grad
 
@@ -713,25 +641,26 @@ def test_unit_backward():
     expect.raises(RuntimeError, lambda: x.backward(), "x does not require a gradient", match="requires_grad")
     expect.raises(ValueError, lambda: (w * 2.0).backward(np.ones(3)), "a gradient of the wrong shape", match="(3,)")
     expect.raises(NotImplementedError, lambda: op(lambda x: np.floor(x))(q).backward(), "no rule", match="gradient")
-
 test_unit_backward()
 
 # %% [markdown]
 """
 ## 8 · Not now
-
 Evaluating a network needs no gradients, and then nothing should be written down. `recording` is a `ContextVar`: each thread has its own.
 
-**Your turn.** `@contextmanager` turns a generator into something for `with`: what stands before `yield` happens on entry, what stands
-after it on leaving. `recording.set(value)` returns a token, and `recording.reset(token)` puts back what was there before. It must be put
-back *also when the body raises*: that is what `try: … finally:` is for.
+**Your turn.** `@contextmanager` turns a generator into something for `with`: what stands before `yield` happens on entry, what stands after it on
+leaving. `recording.set(on)` returns a token, and `recording.reset(token)` puts back what was there before. It must be put back *also when the
+body raises*: that is what `try: … finally:` is for.
 """
 
 # %% nbgrader={"grade": false, "grade_id": "grad-mode", "locked": false, "schema_version": 3, "solution": true, "task": false}
 #| export
 @contextmanager
 def grad_mode(on):
-    """`with grad_mode(on):` operations are recorded (True) or not (False); afterwards as before, come what may."""
+    """`with grad_mode(on):` operations are recorded (True) or not (False).
+
+    Afterwards as before, come what may.
+    """
     ### BEGIN SOLUTION
     token = recording.set(on)
     try:
@@ -740,20 +669,16 @@ def grad_mode(on):
         recording.reset(token)
     ### END SOLUTION
 
-# %%
-#| export
 def no_grad():
     """`with no_grad():` or `@no_grad()`: nothing is recorded inside.  As `torch.no_grad`."""
     return grad_mode(False)
-
 
 def enable_grad():
     """`with enable_grad():` records, also inside `no_grad`.  As `torch.enable_grad`."""
     return grad_mode(True)
 
-
 def is_grad_enabled():
-    """Whether operations are being recorded here."""
+    """Whether operations are being recorded here.  As `torch.is_grad_enabled`."""
     return recording.get() is True
 
 # %% nbgrader={"grade": true, "grade_id": "test-grad-mode", "locked": true, "points": 6, "schema_version": 3, "solution": false, "task": false}
@@ -767,7 +692,7 @@ def test_unit_grad_mode():
             raise KeyError("the body failed")
 
     def inside():
-        """What is recorded in each of three nested blocks."""
+        """What is recorded in each of three nested blocks, and after them."""
         with no_grad():
             y = x * 2.0
             with enable_grad():
@@ -776,29 +701,32 @@ def test_unit_grad_mode():
         return y.requires_grad, z.requires_grad, w.requires_grad, (x * 2.0).requires_grad
     expect.same(inside, (False, True, False, True), "off, on inside of off, off again, on again", hint="reset the token after `yield`")
     expect.raises(KeyError, leave_by_an_error, "the body's own error comes out", hint="do not catch the error, only tidy up: finally")
-    expect.same(lambda: is_grad_enabled(), True, "and recording is on again after it", hint="reset in `finally`, so that an error cannot leave it off")
-
+    after = is_grad_enabled()
+    recording.set(True)                                                  # so that a mistake here does not show in the cells below
+    expect.same(after, True, "and recording is on again after it", hint="reset in `finally`, so that an error cannot leave it off")
 test_unit_grad_mode()
 
 # %% [markdown]
 """
 ## 9 · The rest of the table
+Rules must work on arrays, and on Tensors when second derivatives are wanted. `run` chooses: an operation on Tensors is called as it is, on arrays
+its bare `forward` is. `spread(g, shape, dim, keepdim)` brings the gradient of a reduction back to the input's `shape`:
 
-Rules must work on arrays, and on Tensors when second derivatives are wanted. `run` chooses: an operation on Tensors is called as it is,
-on arrays its bare `forward` is.
+```
+ x (2, 3)  ──sum over dim 1──►  out (2,)             forward
+ dx (2, 3) ◄──── spread ──────  g (2,)               each g[i] stands 3 times in row i
+```
+
+**Your turn.** A sum hands its gradient to each number that went into it; a mean, a share of it: `out` has one number for each result, so
+`out.size / math.prod(shape)` is the share. (Where `shape` has a 0, divide by 1 instead.) `dim` and `keepdim` are what the reduction was called
+with.
 """
 
-# %%
+# %% nbgrader={"grade": false, "grade_id": "rules-reductions", "locked": false, "schema_version": 3, "solution": true, "task": false}
 #| export
-def run(op, g, *args, **settings):
-    """The operation `op` on a Tensor `g`; its bare forward where `g` is an array."""
-    return op(g, *args, **settings) if isinstance(g, Tensor) else op.__wrapped__(g, *args, **settings)
-
-
-def bare(x):
-    """The array of a Tensor; an array as it is."""
-    return x.data if isinstance(x, Tensor) else x
-
+def run(op, *args, **settings):
+    """The operation `op` where an argument is a Tensor; its bare forward where they are arrays."""
+    return (op if any(isinstance(x, Tensor) for x in args) else op.__wrapped__)(*args, **settings)
 
 def spread(g, shape, dim, keepdim):
     """The gradient of a reduction, once for each number that went into it: back to `shape`."""
@@ -807,21 +735,12 @@ def spread(g, shape, dim, keepdim):
         g = g.reshape(tuple(1 if i in axes else n for i, n in enumerate(shape)))
     return run(expand, g, shape=shape)
 
-# %% [markdown]
-"""
-**Your turn.** A sum hands its gradient to each number that went into it; a mean, a share of it. `spread` brings `g` back to `shape`. `out`
-has one number for each result, so `out.size / math.prod(shape)` is the share.
-"""
-
-# %% nbgrader={"grade": false, "grade_id": "rules-reductions", "locked": false, "schema_version": 3, "solution": true, "task": false}
-#| export
 @gradient(reduce_sum)
 def _(g, dim, keepdim, shape):
     """out = x.sum(dim): the gradient for x, of shape `shape`."""
     ### BEGIN SOLUTION
     return spread(g, shape, dim, keepdim)
     ### END SOLUTION
-
 
 @gradient(mean)
 def _(g, out, dim, keepdim, shape):
@@ -832,102 +751,86 @@ def _(g, out, dim, keepdim, shape):
 
 # %% [markdown]
 """
-The largest number gets the whole gradient; where several are equally large they share it. What was indexed more than once gets the sum.
+Most of the table is given; read a few of them. What was indexed more than once gets the sum, what was reshaped is reshaped back. The largest
+number gets the whole gradient; where several are equally large they share it. The gradient of the cross-entropy of a softmax is the simplest of
+all: the probabilities, minus 1 at the right class. This is why the two were made into one operation.
 """
 
 # %%
 #| export
-def _extreme(g, x, out, dim, keepdim):
-    hit = np.equal(bare(x), bare(spread(out, x.shape, dim, keepdim)))
-    share = (hit / hit.sum(axis=dim, keepdims=True)).astype(g.dtype)
-    return spread(g, x.shape, dim, keepdim) * share
-
-
-gradient(amax)(_extreme)
-gradient(amin)(_extreme)
-
-
 @op
 def scatter_sum(g, *, key, shape):
     """Zeros of `shape`, with `g` added at `key`: what was indexed twice gets both."""
-    keys = key if isinstance(key, tuple) else (key,)
     out = np.zeros(shape, g.dtype)
-    if all(k is None or k is ... or isinstance(k, (int, slice)) and not isinstance(k, bool) for k in keys):
-        out[key] = g                                             # slices never meet the same place twice
+    if all(k is None or k is ... or type(k) in (int, slice) for k in (key if isinstance(key, tuple) else (key,))):
+        out[key] = g                                             # these never meet the same place twice
         return out
     places = np.arange(out.size).reshape(shape)[key]             # where each number of g came from
     return np.bincount(places.reshape(-1), g.reshape(-1), out.size).reshape(shape).astype(g.dtype)
 
-
 gradient(scatter_sum)(lambda g, key: run(getitem, g, key=key))
 gradient(getitem)(lambda g, key, shape: run(scatter_sum, g, key=key, shape=shape))
-
-# %%
-#| export
-def _order_back(dims):
-    return tuple(int(i) for i in np.argsort([d % len(dims) for d in dims])) if dims else None
-
-
 gradient(reshape)(lambda g, shape: g.reshape(shape))
 gradient(expand)(lambda g: g)                                    # the engine sums it back
 gradient(transpose)(lambda g, dim0, dim1: run(transpose, g, dim0, dim1))
-gradient(permute)(lambda g, dims: run(permute, g, dims=_order_back(dims)))
+gradient(permute)(lambda g, dims: run(permute, g, dims=dims and np.argsort([d % len(dims) for d in dims]).tolist()))
 gradient(exp)(lambda g, out: g * out)
 gradient(log)(lambda g, x: g / x)
 gradient(sqrt)(lambda g, out: g * 0.5 / out)
 gradient(absolute)(lambda g, x: g * np.sign(bare(x)))
+gradient(clip)(lambda g, x, min, max: run(where, bare(x) == run(clip, bare(x), min=min, max=max), g, 0.0))
+gradient(where)(lambda g, need, condition: (None, *(run(where, condition, *s) if n else None for n, s in zip(need[1:], ((g, 0.0), (0.0, g))))))
+gradient(log_softmax)(lambda g, out, dim: g - np.exp(out) * g.sum(axis=dim, keepdims=True))
+gradient(leaky_relu)(lambda g, x, negative_slope: g * np.where(bare(x) > 0, 1.0, negative_slope).astype(g.dtype))
+gradient(erf)(lambda g, x: g * np.exp(-(x * x)) * (2 / math.sqrt(math.pi)))
+gradient(softplus)(lambda g, z: g * run(sigmoid, z))
+gradient(silu)(lambda g, x: g * (s := run(sigmoid, x)) * (1.0 + x * (1.0 - s)))
+gradient(clamped_log)(lambda g, x: g / np.maximum(x, 1e-12))
+gradient(dropout)(lambda g, keep, p: g * keep * (1 / (1 - p) if p < 1 else 0.0))
 
-# %%
-#| export
-@op
-def choose(g, condition, side):
-    """`g` where `condition` is `side`, 0 elsewhere."""
-    return np.where(np.asarray(condition, bool) == side, g, 0.0)
+@gradient(amax)
+@gradient(amin)
+def _(g, x, out, dim, keepdim):
+    hit = np.equal(bare(x), bare(spread(out, x.shape, dim, keepdim)))
+    return spread(g, x.shape, dim, keepdim) * (hit / hit.sum(axis=dim, keepdims=True)).astype(g.dtype)
 
+def _larger(g, need, ahead):
+    first = np.heaviside(ahead, 0.5).astype(g.dtype)             # 1 where it is ahead, a half where they are equal
+    return g * first if need[0] else None, g * (1 - first) if need[1] else None
 
-@gradient(where)
-def _(g, need, condition):
-    return None, run(choose, g, condition, True) if need[1] else None, run(choose, g, condition, False) if need[2] else None
-
-
-@gradient(clip)
-def _(g, x, min, max):
-    inside = np.ones(x.shape, bool) if min is None else bare(x) >= min
-    return run(choose, g, inside if max is None else inside & (bare(x) <= max), True)
-
-
-gradient(choose)(lambda g, condition, side: (run(choose, g, condition, side), None, None))
-
-# %%
-#| export
-@gradient(concatenate)
-def _(g, sizes, dim):
-    ends, at = list(itertools.accumulate(sizes)), (slice(None),) * (dim % g.ndim)
-    return tuple(g[(*at, slice(end - n, end))] for n, end in zip(sizes, ends))
-
+gradient(maximum)(lambda g, need, a, b: _larger(g, need, bare(a) - bare(b)))
+gradient(minimum)(lambda g, need, a, b: _larger(g, need, bare(b) - bare(a)))
 
 @gradient(power)
 def _(g, need, a, b, out):
-    da = db = None
-    if need[0]:
-        da = g * 0.0 if type(b) in (int, float) and b == 0 else g * (a ** (b - 1) * b)
-    if need[1]:
-        db = g * out * np.log(where(a == 0, 1.0, a) if isinstance(a, Tensor) else np.where(np.equal(a, 0), 1, np.asarray(a, g.dtype)))
-    return da, db
+    da = g * (a ** (b - 1) * b if type(b) is ndarray or isinstance(b, Tensor) or b else 0.0) if need[0] else None
+    a = a if isinstance(a, Tensor) else np.asarray(a, g.dtype)
+    return da, g * out * run(log, a + (a == 0)) if need[1] else None       # 0 ** b has slope 0, not 0 · log 0
 
+@gradient(concatenate)
+def _(g, sizes, dim):
+    ends, before = list(itertools.accumulate(sizes)), (slice(None),) * (dim % g.ndim)
+    return tuple(g[(*before, slice(end - n, end))] for n, end in zip(sizes, ends))
 
-def _larger(g, need, a, b, sign=1):
-    first = np.heaviside(sign * (np.asarray(bare(a)) - bare(b)), 0.5).astype(g.dtype)      # 1, and a half where they are equal
-    return g * first if need[0] else None, g * (1 - first) if need[1] else None
+@gradient(gelu)
+def _(g, x, approximate):
+    if approximate == "none":                                    # Phi(x) + x · phi(x)
+        return g * (0.5 * (1.0 + run(erf, x * math.sqrt(0.5))) + x * np.exp(x * x * -0.5) * (1 / math.sqrt(2 * math.pi)))
+    c, k = math.sqrt(2 / math.pi), 0.044715
+    t = np.tanh(c * (x + k * x * x * x))
+    return g * 0.5 * (1.0 + t + x * (1.0 - t * t) * (c + 3 * c * k * x * x))
 
-
-gradient(maximum)(lambda g, need, a, b: _larger(g, need, a, b))
-gradient(minimum)(lambda g, need, a, b: _larger(g, need, a, b, -1))
+@gradient(cross_entropy)
+def _(g, targets, p, ignore_index, reduction, label_smoothing):
+    dim, places, keep = class_targets(p, bare(targets), ignore_index)
+    d = p - label_smoothing / p.shape[dim]                       # p minus what was wanted
+    np.put_along_axis(d, places, np.take_along_axis(d, places, dim) - (1 - label_smoothing), dim)
+    g = np.expand_dims(g, dim) if reduction == "none" else g / int(keep.sum()) if reduction == "mean" else g
+    return d * np.where(keep, g, 0.0).astype(d.dtype)
 
 # %% [markdown]
-"""
+r"""
 ### Activations
-
 Each has a slope that can be written with its own output, so that is all that needs to be kept:
 
 | | slope |
@@ -937,7 +840,8 @@ Each has a slope that can be written with its own output, so that is all that ne
 | tanh | 1 - out² |
 | softmax | every output depends on every input: $\mathrm{out}_i\,(g_i - \sum_j g_j\,\mathrm{out}_j)$, the sum along `dim` |
 
-**Your turn.** Arrays and Tensors both understand `t.sum(axis=dim, keepdims=True)`.
+**Your turn.** Return `g` times the slope; softmax's formula has its `g` inside. `g` and `out` are of one shape: arrays, or Tensors, and both
+understand `t.sum(axis=dim, keepdims=True)`.
 """
 
 # %% nbgrader={"grade": false, "grade_id": "rules-activations", "locked": false, "schema_version": 3, "solution": true, "task": false}
@@ -949,14 +853,12 @@ def _(g, out):
     return g * (out > 0)
     ### END SOLUTION
 
-
 @gradient(sigmoid)
 def _(g, out):
     """The gradient for x, from out = sigmoid(x)."""
     ### BEGIN SOLUTION
     return g * (out * (1.0 - out))
     ### END SOLUTION
-
 
 @gradient(tanh)
 def _(g, out):
@@ -965,34 +867,12 @@ def _(g, out):
     return g * (1.0 - out * out)
     ### END SOLUTION
 
-
 @gradient(softmax)
 def _(g, out, dim):
     """The gradient for x, from out = softmax(x, dim)."""
     ### BEGIN SOLUTION
     return out * (g - (g * out).sum(axis=dim, keepdims=True))
     ### END SOLUTION
-
-# %%
-#| export
-gradient(log_softmax)(lambda g, out, dim: g - np.exp(out) * g.sum(axis=dim, keepdims=True))
-gradient(leaky_relu)(lambda g, x, negative_slope: g * np.where(bare(x) > 0, 1.0, negative_slope).astype(g.dtype))
-gradient(erf)(lambda g, x: g * np.exp(-(x * x)) * (2 / math.sqrt(math.pi)))
-
-
-@gradient(silu)
-def _(g, x):
-    s = run(sigmoid, x)
-    return g * s * (1.0 + x * (1.0 - s))
-
-
-@gradient(gelu)
-def _(g, x, approximate):
-    if approximate == "none":                                    # Phi(x) + x · phi(x)
-        return g * (0.5 * (1.0 + run(erf, x * math.sqrt(0.5))) + x * np.exp(x * x * -0.5) * (1 / math.sqrt(2 * math.pi)))
-    c, k = math.sqrt(2 / math.pi), 0.044715
-    t = np.tanh(c * (x + k * x * x * x))
-    return g * 0.5 * (1.0 + t + x * (1.0 - t * t) * (c + 3 * c * k * x * x))
 
 # %% nbgrader={"grade": true, "grade_id": "test-rules-activations", "locked": true, "points": 10, "schema_version": 3, "solution": false, "task": false}
 def test_unit_rules_activations():
@@ -1001,16 +881,11 @@ def test_unit_rules_activations():
     weigh = np.array([[1.0, -2.0, 3.0], [0.5, 4.0, -1.0]])
 
     def agrees(f, why, **help):
-        """Check that the gradient of f equals small steps."""
-        def slopes():
-            t = Tensor(x, requires_grad=True, dtype=float64)
-            y = f(t)
-            g = weigh if y.shape == x.shape else weigh.reshape(-1)[:y.size].reshape(y.shape)
-            return simple_pull(y.node, g)[t]
-        def steps(x):
-            y = f(Tensor(x, dtype=float64)).data
-            return (y * (weigh if y.shape == x.shape else weigh.reshape(-1)[:y.size].reshape(y.shape))).sum()
-        expect.close(slopes, numerical_gradient(steps, x.copy()), why, tol=1e-4, **help)
+        """Check that the gradient of f equals small steps; its results are weighed, so that no mistake cancels."""
+        t = Tensor(x, requires_grad=True, dtype=float64)
+        g = weigh.reshape(-1)[:f(t).size].reshape(f(t).shape)
+        steps = numerical_gradient(lambda x: (f(Tensor(x, dtype=float64)).data * g).sum(), x.copy())
+        expect.close(lambda: simple_pull(f(t).node, g)[t], steps, why, tol=1e-4, **help)
 
     agrees(lambda t: t.sum(dim=1), "a sum hands its gradient to all", hint="spread(g, shape, dim, keepdim)")
     agrees(lambda t: t.mean(dim=0, keepdim=True), "a mean hands on a share", hint="each of n numbers has an n-th: g times out.size / math.prod(shape)")
@@ -1022,31 +897,24 @@ def test_unit_rules_activations():
     agrees(lambda t: softmax(t, dim=0), "softmax along another axis", hint="use `dim`, not a fixed axis")
     for f in (log_softmax, leaky_relu, erf, silu, gelu, lambda t: gelu(t, approximate="tanh")):
         agrees(f, "those that were given")
-
 test_unit_rules_activations()
 
 # %% [markdown]
 """
-### Layers and the loss
+### A layer
+A layer is `out = x @ w + b` with x of shape (…, in). Seen as a table of rows, it is the product of matrices again, and the bias was stretched
+over the rows.
 
-A layer is `out = x @ w + b` with x of shape (…, in). Seen as a table of rows, it is the product of matrices again, and the bias was
-stretched over the rows.
-
-The cross-entropy of a softmax has the simplest gradient of all: the probabilities, minus 1 at the right class. This is why the two were
-made into one operation.
-
-**Your turn.** The rule of `linear`. `rows` reads a (…, n) block as a table. Leave out what `need` says nobody wants: the first layer's
-input is the data, and its gradient costs as much as the weight's.
+**Your turn.** The rule of `linear`. `rows(t)` reads a (…, n) block as a table (rows, n). Return the gradients for x, w and b, and None for what
+`need[0]`, `need[1]`, `need[2]` say nobody wants: the first layer's input is the data, and its gradient costs as much as the weight's.
 """
 
-# %%
+# %% nbgrader={"grade": false, "grade_id": "rule-linear", "locked": false, "schema_version": 3, "solution": true, "task": false}
 #| export
 def rows(t):
     """(…, n) as a table (rows, n)."""
     return t.reshape((math.prod(t.shape[:-1]), t.shape[-1]))
 
-# %% nbgrader={"grade": false, "grade_id": "rule-linear", "locked": false, "schema_version": 3, "solution": true, "task": false}
-#| export
 @gradient(linear)
 def _(g, need, x, w):
     """out = x @ w + b: the gradients for x (…, in), w (in, out) and b (out,), from g (…, out)."""
@@ -1056,25 +924,6 @@ def _(g, need, x, w):
     dw = rows(x).mT @ g2 if need[1] else None
     return dx, dw, g2.sum(axis=0) if need[2] else None
     ### END SOLUTION
-
-# %%
-#| export
-@gradient(dropout)
-def _(g, keep, p):
-    return g * keep * (1 / (1 - p) if p < 1 else 0.0)
-
-
-@gradient(cross_entropy)
-def _(g, targets, p, ignore_index, reduction, label_smoothing):
-    dim, places, keep = class_targets(p, bare(targets), ignore_index)
-    d = p - label_smoothing / p.shape[dim]                       # p minus what was wanted
-    np.put_along_axis(d, places, np.take_along_axis(d, places, dim) - (1 - label_smoothing), dim)
-    g = np.expand_dims(g, dim) if reduction == "none" else g / int(keep.sum()) if reduction == "mean" else g
-    return d * np.where(keep, g, 0.0).astype(d.dtype)
-
-
-gradient(softplus)(lambda g, z: g * run(sigmoid, z))
-gradient(clamped_log)(lambda g, x: g / np.maximum(x, 1e-12))
 
 # %% nbgrader={"grade": true, "grade_id": "test-rule-linear", "locked": true, "points": 6, "schema_version": 3, "solution": false, "task": false}
 def test_unit_rule_linear():
@@ -1092,82 +941,65 @@ def test_unit_rule_linear():
                      numerical_gradient(lambda z: cross_entropy(Tensor(z, dtype=float64), target, **settings).item(), scores.data.copy()), "cross-entropy", tol=1e-4)
     kept = dropout(Tensor(np.ones(50), requires_grad=True), p=0.5)
     expect.close(list(simple_pull(kept.node, np.ones(50, float32)).values())[0], kept.numpy(), "dropout passes on what it kept")
-
 test_unit_rule_linear()
-
 
 # %% [markdown]
 """
 ## 10 · Is it right? Ask small steps
+`grad` gives the gradients of chosen tensors, also intermediate ones, and leaves every `.grad` alone. `gradcheck` compares them with
+`numerical_gradient`, in float64. It weighs the outputs at random, so that a mistake in any of them shows.
 
-`gradcheck` compares the rules with `numerical_gradient`, in float64. It weighs the outputs at random, so that a mistake in any of them shows.
-"""
-
-# %%
-#| export
-def gradcheck(fn, inputs, eps=1e-6, atol=1e-5, rtol=1e-3):
-    """True where the gradients of `fn(*inputs)` agree with central differences.
-
-    As `torch.autograd.gradcheck`.
-
-    `inputs`: a float64 Tensor that requires a gradient, or several.  RuntimeError, naming input, place and both numbers, where they do not.
-    """
-    inputs = (inputs,) if isinstance(inputs, Tensor) else tuple(inputs)
-    out = fn(*inputs)
-    weights = np.random.default_rng(0).uniform(0.5, 1.5, out.shape)
-    wanted = [k for k, x in enumerate(inputs) if isinstance(x, Tensor) and x.requires_grad]
-    if not wanted or any(inputs[k].dtype != np.float64 for k in wanted):
-        raise ValueError("gradcheck: inputs must be float64 and require a gradient; float32 is too coarse for small steps")
-    ours = grad(out, [inputs[k] for k in wanted], weights, allow_unused=True)
-    for k, got in zip(wanted, ours):
-        want = numerical_gradient(lambda _: (fn(*inputs).data * weights).sum(), inputs[k].data, eps)
-        got = np.zeros_like(want) if got is None else got.data
-        wrong = ~np.isclose(got, want, rtol, atol, equal_nan=True)
-        if wrong.any():
-            at = tuple(int(i) for i in np.argwhere(wrong)[0])
-            raise RuntimeError(f"gradcheck: input {k} at {at}: the rules say {got[at]:.6g}, small steps {want[at]:.6g}")
-    return True
-
-# %% [markdown]
-"""
-`grad` gives the gradients of chosen tensors, also intermediate ones, and leaves every `.grad` alone. For second derivatives the rules are
-run on Tensors: `as_tensors` gives what a node saved its history back. A rule that kept an array of its own that depends on the inputs
-cannot be differentiated again, and says so.
+For second derivatives the rules are run on Tensors: `as_tensors` gives what a node saved its history back. A rule that kept an array of its own
+that depends on the inputs cannot be differentiated again, and says so.
 """
 
 # %%
 #| export
 def grad(outputs, inputs, grad_outputs=None, retain_graph=None, create_graph=False, allow_unused=False):
-    """The gradients of `outputs` (a Tensor or several) with respect to `inputs`, as a tuple; no `.grad` changes.  As `torch.autograd.grad`.
+    """The gradients of `outputs` (a Tensor or several) for `inputs`, as a tuple; no `.grad` changes.  As `torch.autograd.grad`.
 
     >>> x = Tensor([3.0], requires_grad=True)
     >>> (slope,) = grad(x * x * x, x, create_graph=True)
     >>> slope, grad(slope, x)[0]                     # 3x² and 6x
     (Tensor([27.], requires_grad=True), Tensor([18.]))
     """
-    outputs = [outputs] if isinstance(outputs, Tensor) else list(outputs)
-    inputs = [inputs] if isinstance(inputs, Tensor) else list(inputs)
+    outputs, inputs = ([t] if isinstance(t, Tensor) else list(t) for t in (outputs, inputs))
     given = grad_outputs if isinstance(grad_outputs, (list, tuple)) else [grad_outputs] * len(outputs)
     roots = {}
     for out, g in zip(outputs, given):
         root, g = out.node or out, first_gradient(out, g, create_graph)
         roots[root] = roots[root] + g if root in roots else g
-    nodes, leaves = ({k: g for k, g in roots.items() if (type(k) is Node) is kind} for kind in (True, False))
-    found = pull(nodes, {x.node for x in inputs if x.node}, create_graph if retain_graph is None else retain_graph, create_graph)
-    got = [found.get(x.node or x, leaves.get(x)) for x in inputs]
+    found = pull(roots, {x.node for x in inputs}, create_graph if retain_graph is None else retain_graph, create_graph)
+    got = [found.get(x.node or x) for x in inputs]
     if not allow_unused and any(g is None for g in got):
         raise RuntimeError(f"grad: input {[g is None for g in got].index(True)} was not used for the outputs; say allow_unused=True if that is meant")
     return tuple(g if g is None or isinstance(g, Tensor) else wrap(np.array(g)) for g in got)
-
 
 def as_tensors(node):
     """What a rule asked for, as Tensors that remember where they came from."""
     for name, value in node.named.items():
         if isinstance(value, ndarray) and value.dtype.kind == "f":
             raise RuntimeError(f"no second derivative: '{node.op.__name__}' keeps '{name}', which depends on its inputs")
-    rule, sources = node.rule, [*node.inputs, *[None] * len(node.op.places), node]
-    arrays = [wrap(v, sources[k]) if isinstance(v, ndarray) else v for k, v in zip(rule.asks, node.saved[rule.needs:])]
-    return [*node.saved[:rule.needs], *arrays]
+    sources = [*node.inputs, *[None] * len(node.op.places), None, node]         # a leaf, a Node or None each; the last is `out`'s
+    return [s if isinstance(s := sources[k], Tensor) else wrap(v, s) if isinstance(v, ndarray) else v for k, v in zip(node.rule.asks, node.saved)]
+
+def gradcheck(fn, inputs, eps=1e-6, atol=1e-5, rtol=1e-3):
+    """True where the gradients of `fn(*inputs)` agree with central differences.  As `torch.autograd.gradcheck`.
+
+    `inputs`: a float64 Tensor that requires a gradient, or several.  RuntimeError, naming input, place and both numbers, where they do not.
+    """
+    inputs = [inputs] if isinstance(inputs, Tensor) else list(inputs)
+    wanted = [k for k, x in enumerate(inputs) if isinstance(x, Tensor) and x.requires_grad]
+    if not wanted or any(inputs[k].dtype != float64 for k in wanted):
+        raise ValueError("gradcheck: inputs must be float64 and require a gradient; float32 is too coarse for small steps")
+    out = fn(*inputs)
+    weights = np.random.default_rng(0).uniform(0.5, 1.5, out.shape)
+    for k, got in zip(wanted, grad(out, [inputs[k] for k in wanted], weights, allow_unused=True)):
+        want = numerical_gradient(lambda _: (fn(*inputs).data * weights).sum(), inputs[k].data, eps)
+        got = np.zeros_like(want) if got is None else got.data
+        for at in np.argwhere(~np.isclose(got, want, rtol, atol, equal_nan=True)).tolist():
+            raise RuntimeError(f"gradcheck: input {k} at {at}: the rules say {got[*at]:.6g}, small steps {want[*at]:.6g}")
+    return True
 
 # %% nbgrader={"grade": true, "grade_id": "test-gradcheck", "locked": true, "points": 4, "schema_version": 3, "solution": false, "task": false}
 def test_unit_gradcheck():
@@ -1185,7 +1017,7 @@ def test_unit_gradcheck():
             "cat stack where": lambda x, y: door.cat([x, door.stack([y, y * 2])]) * where(door.cat([x, x])[:5] > 1, 2.0, door.cat([x, x])[:5]),
             "clip maximum minimum": lambda x, y: x.clip(0.8, 1.5) + maximum(x, y) * minimum(x, 1.1),
             "@": lambda x, y: (x @ y) @ x + (x.unsqueeze(0) @ x.T).sum() + y @ y}.items():
-        expect.true(lambda: gradcheck(fn, (x, y)), f"the rules of {name} agree with small steps")
+        expect.true(lambda: gradcheck(fn, (x, y)), f"the rules of {name} agree with small steps", hint="mend the cards above first; then try gradcheck on one operation after the other")
     wrong = op(lambda x: x * x)
     gradient(wrong)(lambda g, x: g * x)
     expect.raises(RuntimeError, lambda: gradcheck(wrong, x), "a wrong rule is caught", match="gradcheck small")
@@ -1193,40 +1025,29 @@ def test_unit_gradcheck():
     expect.close(grad(slope.sum(), x)[0], 6 * x.numpy(), "the slope of the slope of x³ is 6x")
     expect.same(x.grad, None, "grad leaves .grad alone")
     expect.raises(RuntimeError, lambda: grad(x.sum(), y), "y was not used", match="allow_unused")
-
 test_unit_gradcheck()
 
 # %% [markdown]
 """
 ## 11 · For those who want to look, or to add
-
 **Hooks** see a gradient when it is complete, and may replace it. `retain_grad` keeps the gradient of a tensor in the middle.
+
+**Function** is PyTorch's form for an operation with a backward of one's own. **checkpoint** trades time for memory: inside it nothing is
+recorded. When the gradient arrives, the function is run again, this time recorded. During the first run `recording` holds a dict, in which
+`record` collects the tensors that take part; during the second they are leaves, so that it goes no further than to them.
+
+**draw_graph** draws what is behind a tensor. The last lines are old spellings that other code may use.
 """
 
 # %%
 #| export
-def hooked(hooks, g):
-    """`g` as the hooks leave it; each gets a Tensor, and may return another."""
-    for hook in hooks:
-        new = hook(g if isinstance(g, Tensor) else wrap(np.asarray(g)))
-        g = g if new is None else new if isinstance(g, Tensor) else np.asarray(bare(new), np.asarray(g).dtype)
-    return g
-
-
 def register_hook(self, hook):
-    """Call `hook(gradient)` once this tensor's gradient is complete; what it returns replaces it.
-
-    `.remove()` on the result ends it.
-    """
+    """Call `hook(gradient)` once this tensor's gradient is complete; what it returns replaces it.  `.remove()` on the result ends it."""
     if not self.requires_grad:
         raise RuntimeError("register_hook: this tensor does not require a gradient")
     holder = self.node or self
     holder.hooks = [*(holder.hooks or ()), hook]
-
-    def remove():
-        holder.hooks = [h for h in holder.hooks if h is not hook]
-    return SimpleNamespace(remove=remove)
-
+    return SimpleNamespace(remove=lambda: setattr(holder, "hooks", [h for h in holder.hooks if h is not hook]))
 
 def retain_grad(self):
     """Keep `.grad` of this tensor too, although it is not a leaf.  As `torch.Tensor.retain_grad`."""
@@ -1238,138 +1059,92 @@ def retain_grad(self):
     if self.node is not None:
         register_hook(self, keep)
 
-
 Tensor.register_hook, Tensor.retain_grad = register_hook, retain_grad
 
-# %% [markdown]
-"""
-**Function** is PyTorch's form for an operation with a backward of one's own.
+def elsewhere(name):
+    """An operation whose `value` is computed elsewhere, and given to it together with `back`, its gradient rule."""
+    def given(*inputs, value, back):
+        return value
+    given.__name__ = name
+    gradient(operation := op(given))(lambda g, back: back(g))
+    return operation
 
-**checkpoint** trades time for memory: inside it nothing is recorded. When the gradient arrives, the function is run again, this time
-recorded. During the first run `recording` holds a dict, in which the door's `record` collects the leaves that were met.
-"""
-
-# %%
-#| export
 class Function:
-    """An operation with its own backward: static methods `forward(ctx, *inputs)` and `backward(ctx, g)`.
-
-    As `torch.autograd.Function`.
-    """
+    """An operation with its own backward: static methods `forward(ctx, *inputs)` and `backward(ctx, g)`.  As `torch.autograd.Function`."""
     saved_tensors = ()
 
     def save_for_backward(self, *tensors):
         self.saved_tensors = tensors
 
     def __init_subclass__(cls):
-        forward = lambda *inputs: None                           # noqa: E731  its name is the class's
-        forward.__name__ = cls.__name__
-        cls.op = op(forward)
-
-        @gradient(cls.op)
-        def _(g, ctx):
-            with grad_mode(isinstance(g, Tensor)):               # under create_graph backward is recorded itself
-                return cls.backward(ctx, g if isinstance(g, Tensor) else wrap(np.asarray(g)))
+        cls.op = elsewhere(cls.__name__)
 
     @classmethod
     def apply(cls, *inputs):
         """Run `forward` unrecorded, and record the whole as one operation."""
         ctx = cls()
         with no_grad():
-            out = wrap(cls.forward(ctx, *inputs).data)           # a new Tensor: ctx may hold the old one
-        if any(isinstance(x, Tensor) and x.requires_grad for x in inputs):
-            out.node = record(cls.op, inputs, [out.data], {}, {"ctx": ctx}, out.data)
-            out.requires_grad = out.node is not None
-        return out
+            value = cls.forward(ctx, *inputs).data
 
-# %%
-#| export
-class _Again(Function):
-    """A value that is computed again when its gradient is wanted."""
-    @staticmethod
-    def forward(ctx, run_, value, before, *leaves):
-        ctx.run, ctx.before, ctx.leaves = run_, before, leaves
-        return wrap(value)
+        def back(g):
+            with grad_mode(isinstance(g, Tensor)):               # under create_graph backward is recorded itself
+                return cls.backward(ctx, g if isinstance(g, Tensor) else wrap(g))
+        return cls.op(*inputs, value=value, back=back)
 
-    @staticmethod
-    def backward(ctx, g):
-        if is_grad_enabled():
-            raise RuntimeError("no second derivative through checkpoint")
-        state = default_generator.bit_generator
-        now, state.state = state.state, ctx.before               # dropout must drop the same again
-        fresh = [type(x)(x.data, x.requires_grad, x.dtype) if x.node else x for x in ctx.leaves]
-        with enable_grad():
-            out = ctx.run(fresh)
-        state.state = now
-        wanted = [x for x in fresh if x.requires_grad]
-        got = iter(grad(out, wanted, g, allow_unused=True))
-        return (None, None, None, *(next(got) if x.requires_grad else None for x in fresh))
-
+_again = elsewhere("checkpoint")
 
 def checkpoint(fn, *inputs):
-    """`fn(*inputs)`, a Tensor, whose inner values are computed again for the gradient instead of kept.
-
-    As `torch.utils.checkpoint`.
-    """
-    met, before = {}, default_generator.bit_generator.state
+    """`fn(*inputs)`, a Tensor, whose inner values are computed again for the gradient instead of kept.  As `torch.utils.checkpoint`."""
+    generator = default_generator.bit_generator
+    before, met = generator.state, dict.fromkeys(x for x in inputs if isinstance(x, Tensor) and x.requires_grad)
     with grad_mode(met):
         value = fn(*inputs).data
-    at = [k for k, x in enumerate(inputs) if isinstance(x, Tensor)]
-    tensors = [inputs[k] for k in at]
-    outside = [x for x in met if not any(x is t for t in tensors)]
 
-    def run_again(fresh):
-        given = list(inputs)
-        for k, x in zip(at, fresh):
-            given[k] = x
-        return fn(*given)
-    return _Again.apply(run_again, value, before, *tensors, *outside)
+    def back(g):
+        if isinstance(g, Tensor):
+            raise RuntimeError("no second derivative through checkpoint")
+        now, aside = generator.state, [(t.node, t.hooks) for t in met]
+        try:
+            generator.state = before                             # dropout must drop the same again
+            for t in met:
+                t.node = t.hooks = None                          # for now a leaf that nobody watches
+            with enable_grad():
+                return grad(fn(*inputs), met, g, allow_unused=True)
+        finally:
+            generator.state = now
+            for t, (node, hooks) in zip(met, aside):
+                t.node, t.hooks = node, hooks
+    return _again(*met, value=value, back=back)
 
-# %% [markdown]
-"""
-A picture of the graph, and some old spellings that other code may use.
-"""
-
-# %%
-#| export
 class SVG(str):
     """A picture as SVG text; JupyterLab draws it."""
-    def _repr_svg_(self):
-        return str(self)
-
+    _repr_svg_ = str.__str__
 
 def draw_graph(tensor):
     """The operations behind `tensor`, newest on the right, leaves on the left, as an SVG picture."""
-    def parents(node):
-        return [i for i in node.inputs if i is not None]
-    level, columns, drawn, lines = {tensor.node or tensor: 0}, {}, [], []
-    for node in newest_first([tensor.node]) if tensor.node else []:
-        for i in parents(node):
-            level[i] = max(level.get(i, 0), level[node] + 1)
-    width = max(level.values()) * 130 + 120
-    for item, depth in level.items():
-        columns.setdefault(depth, []).append(item)
-    place = {item: (width - 110 - depth * 130, 10 + 50 * row) for depth, items in columns.items() for row, item in enumerate(items)}
+    parents = lambda item: () if isinstance(item, Tensor) else [i for i in item.inputs if i is not None]
+    level, place, boxes, lines = {tensor.node or tensor: 0}, {}, [], []
+    for node in newest_first([n for n in level if type(n) is Node]):
+        level.update({i: max(level.get(i, 0), level[node] + 1) for i in parents(node)})
+    columns = list(level.values())
+    depth, height = max(columns), max(map(columns.count, columns))
+    for k, (item, column) in enumerate(level.items()):
+        place[item] = 10 + 130 * (depth - column), 10 + 50 * columns[:k].count(column)
     for item, (x, y) in place.items():
-        leaf, name = isinstance(item, Tensor), "leaf" if isinstance(item, Tensor) else item.op.__name__
-        drawn.append(f'<rect x="{x}" y="{y}" width="100" height="36" rx="{18 if leaf else 4}" fill="{"#e8f0fe" if leaf else "#fef3e0"}" stroke="#666"/>'
-                     f'<text x="{x + 50}" y="{y + 16}">{name}</text><text x="{x + 50}" y="{y + 30}" fill="#666">{tuple(item.shape)}</text>')
-        for i in () if leaf else parents(item):
-            lines.append(f'<line x1="{place[i][0] + 100}" y1="{place[i][1] + 18}" x2="{x}" y2="{y + 18}" stroke="#666"/>')
-    height = 50 * max(map(len, columns.values())) + 10
-    return SVG(f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" font-family="sans-serif" font-size="11" '
-               f'text-anchor="middle">{"".join(lines + drawn)}</svg>')
-
+        name, corner, colour = ("leaf", 18, "#e8f0fe") if isinstance(item, Tensor) else (item.op.__name__, 4, "#fef3e0")
+        boxes.append(f'<rect x="{x}" y="{y}" width="100" height="36" rx="{corner}" fill="{colour}" stroke="#666"/><text x="{x + 50}" y="{y + 16}">'
+                     f'{name}</text><text x="{x + 50}" y="{y + 30}" fill="#666">{item.shape}</text>')
+        lines += [f'<line x1="{place[i][0] + 100}" y1="{place[i][1] + 18}" x2="{x}" y2="{y + 18}" stroke="#666"/>' for i in parents(item)]
+    return SVG(f'<svg xmlns="http://www.w3.org/2000/svg" width="{130 * depth + 120}" height="{50 * height + 10}" font-family="sans-serif" '
+               f'font-size="11" text-anchor="middle">{"".join(lines + boxes)}</svg>')
 
 def Variable(data, requires_grad=True):
     """A Tensor that requires a gradient: an old spelling, from when PyTorch had two classes."""
     return Tensor(data, requires_grad)
 
-
 def to_numpy(x):
     """The array of a Tensor; anything else as an array."""
-    return bare(x) if isinstance(x, Tensor) else np.asarray(x)
-
+    return np.asarray(x)
 
 def enable_autograd():
     """Nothing: gradients need no switching on."""
@@ -1392,16 +1167,13 @@ def test_unit_extras():
     expect.close(x.grad, [1.0, 1.0], "a removed hook is silent")
 
     class Cube(Function):
-        """x³, its slope written by hand."""
         @staticmethod
         def forward(ctx, x):
-            """The value."""
             ctx.save_for_backward(x)
             return x * x * x
 
         @staticmethod
         def backward(ctx, g):
-            """The slope."""
             (x,) = ctx.saved_tensors
             return g * x * x * 3.0
     expect.close(grad(Cube.apply(x), x, np.ones(2))[0], [3.0, 12.0], "a Function has its own backward")
@@ -1413,70 +1185,57 @@ def test_unit_extras():
     picture = draw_graph((x * w).sum())
     expect.same((picture.count("<rect"), picture.count("<line"), picture._repr_svg_() == picture), (4, 3, True), "the graph of (x * w).sum(): four boxes, three lines")
     expect.same(enable_autograd(), None, "nothing to switch on")
-
 test_unit_extras()
 
 # %%
 w, b, x = Tensor(np.ones((3, 2)), requires_grad=True), Tensor(np.zeros(2), requires_grad=True), Tensor(np.ones((4, 3)))
-loss = (relu(x @ w + b) * 2.0).mean()
-draw_graph(loss)
+draw_graph((relu(x @ w + b) * 2.0).mean())
 
 # %% [markdown]
 """
 ## 12 · What it costs
-
-A class that measures: nothing in it is estimated.
+A class that measures: nothing in it is estimated. Checkpointing every few steps holds least: with every step as a checkpoint nothing is saved
+inside but every boundary is; with few checkpoints much is held again while it is recomputed. The last line compares backward with small steps.
 """
 
 # %%
 #| export
-def _measured(forward, rounds=3):
-    """Seconds of `forward()` and of backward from its sum (medians), and the bytes that both hold at their worst moment."""
-    times, tracing = [], tracemalloc.is_tracing()
-    for _ in range(rounds):
-        start, y = time.perf_counter(), forward().sum()
-        middle = time.perf_counter()
+def _chain(y, count, every=None):
+    """`count` times tanh(0.9 y), with a checkpoint around each `every` steps."""
+    for _ in range(0, count, every or 1):
+        y = checkpoint(_chain, y, every) if every else tanh(y * 0.9)
+    return y
+
+def _measured(*chain):
+    """Seconds of a chain and of backward from its sum (medians of 3), and the bytes that both hold at their worst moment."""
+    clock, times, tracing = time.perf_counter, [], tracemalloc.is_tracing()
+    for _ in range(3):
+        start, y, middle = clock(), _chain(*chain).sum(), clock()
         y.backward()
-        times.append((middle - start, time.perf_counter() - middle))
+        times.append((middle - start, clock() - middle))
     tracing or tracemalloc.start()
     tracemalloc.reset_peak()
     before = tracemalloc.get_traced_memory()[0]
-    forward().sum().backward()
+    _chain(*chain).sum().backward()
     peak = tracemalloc.get_traced_memory()[1] - before
     tracing or tracemalloc.stop()
-    seconds = np.median(times, axis=0)
-    return {"forward_time": float(seconds[0]), "backward_time": float(seconds[1]), "memory_bytes": peak}
-
-
-def _steps(y, count):
-    for _ in range(count):
-        y = tanh(y * 0.9)
-    return y
-
+    return dict(zip(("forward_time", "backward_time"), np.median(times, axis=0).tolist()), memory_bytes=peak)
 
 class AutogradSystemsProfiler:
     """What backward and checkpointing cost on this machine: seconds by the clock, bytes by tracemalloc."""
 
     def profile_computational_graph_depth(self, max_depth=10, operations_per_level=5):
-        """Forward and backward of ever longer chains: {"depths": [a dict per depth], "efficiency_metrics", "memory_scaling_factor"}."""
-        x, rows = Tensor(np.full(10_000, 0.5), requires_grad=True), []
-        for depth in range(1, max_depth + 1):
-            count = depth * operations_per_level
-            rows.append({"depth": depth, "operations": 2 * count, **_measured(lambda count=count: _steps(x, count))})
+        """Ever longer chains, forward and backward: {"depths": [a dict per depth], "efficiency_metrics", "memory_scaling_factor"}."""
+        x, counts = Tensor(np.full(10_000, 0.5), requires_grad=True), [(d + 1) * operations_per_level for d in range(max_depth)]
+        rows = [{"depth": d, "operations": 2 * n, **_measured(x, n)} for d, n in enumerate(counts, 1)]
         ratio = sum(r["backward_time"] / r["forward_time"] for r in rows) / len(rows)
         return {"depths": rows, "efficiency_metrics": {"avg_backward_forward_ratio": ratio},
                 "memory_scaling_factor": rows[-1]["memory_bytes"] / rows[0]["memory_bytes"]}
 
     def analyze_memory_checkpointing_trade_offs(self, checkpoint_frequencies=(1, 2, 4, 8), depth=16, size=100_000):
-        """The same chain with a checkpoint around every `frequency` steps: a list of dicts, the first without any (None)."""
+        """One chain with a checkpoint around every `frequency` steps: a list of dicts, the first without any (None)."""
         x = Tensor(np.full(size, 0.5), requires_grad=True)
-
-        def forward(frequency):
-            y = x
-            for _ in range(0, depth, frequency or depth):
-                y = checkpoint(_steps, y, frequency) if frequency else _steps(y, depth)
-            return y
-        return [{"frequency": f, **_measured(lambda f=f: forward(f))} for f in (None, *checkpoint_frequencies)]
+        return [{"frequency": f, **_measured(x, depth, f)} for f in (None, *checkpoint_frequencies)]
 
 # %% tags=["analysis"]
 profiler = AutogradSystemsProfiler()
@@ -1485,17 +1244,9 @@ for row in profiler.profile_computational_graph_depth(max_depth=4, operations_pe
     print(f"{row['operations']:4} operations: forward {forward_ms:6.2f} ms, backward {backward_ms:6.2f} ms, {row['memory_bytes'] / 1e6:5.1f} MB")
 for row in profiler.analyze_memory_checkpointing_trade_offs():
     both_ms = (row["forward_time"] + row["backward_time"]) * 1e3
-    print(f"checkpoint every {row['frequency'] or '-'} steps: {both_ms:6.1f} ms, {row['memory_bytes'] / 1e6:5.1f} MB")
+    name = f"checkpoint every {row['frequency']} steps" if row["frequency"] else "no checkpoint"
+    print(f"{name:<24} {both_ms:6.1f} ms, {row['memory_bytes'] / 1e6:5.1f} MB")
 
-# %% [markdown]
-"""
-Checkpointing every few steps holds least: with every step as a checkpoint nothing is saved inside but every boundary is; with one
-checkpoint around all of it everything is held again while it is recomputed.
-
-One gradient, two ways. How long do small steps take, and how long backward, for the same slopes?
-"""
-
-# %% tags=["analysis"]
 w = Tensor(np.random.randn(100, 10) / 10, requires_grad=True, dtype=float64)
 data = np.random.randn(32, 100)
 start = time.perf_counter()
@@ -1513,7 +1264,6 @@ def test_module():
     params = [Tensor(rng.normal(size=s), requires_grad=True) for s in ((2, 8), (8,), (8, 2), (2,))]
 
     def loss():
-        """The cross-entropy of the network's four answers."""
         w1, b1, w2, b2 = params
         return cross_entropy(linear(tanh(linear(x, w1, b1)), w2, b2), target)
     first = loss().item()
@@ -1529,39 +1279,36 @@ def test_module():
     expect.same([r["operations"] for r in report["depths"]], [4, 8], "the profiler runs what it reports")
     none, every4 = profiler.analyze_memory_checkpointing_trade_offs((4,), depth=16, size=10_000)
     expect.true(every4["memory_bytes"] < none["memory_bytes"], "checkpoints take less memory, measured")
-
 test_module()
 
 # %% [markdown]
 """
 ## 13 · In your own words
-
-**Question 1.** `add` asks for none of its inputs, `multiply` for both, `exp` for its output. For `y = (a + b).exp() * c`, which arrays are
-held between forward and backward? Which of `a`, `b`, `c` could be freed at once if nobody else uses them?
+**Question 1.** `add` asks for none of its inputs, `multiply` for both, `exp` for its output. For `y = (a + b).exp() * c`, which arrays are held
+between forward and backward? Which of `a`, `b`, `c` could be freed at once if nobody else uses them?
 """
 
 # %% [markdown] nbgrader={"grade": true, "grade_id": "question-saved", "locked": false, "points": 5, "schema_version": 3, "solution": true, "task": false}
 """
-`exp` keeps its output, `multiply` keeps that same array and `c`. So two arrays are held: `exp(a + b)` (once, shared) and `c`. `a`, `b`
-and also `a + b` can go.
+`exp` keeps its output, `multiply` keeps that same array and `c`. So two arrays are held: `exp(a + b)` (once, shared) and `c`. `a`, `b` and also
+`a + b` can go.
 """
 
 # %% [markdown]
 """
-**Question 2.** Backward costs about as much as two or three forwards, whatever the number of weights; small steps cost two forwards a
-weight. When would you still use small steps, and why does `gradcheck` insist on float64?
+**Question 2.** Backward costs about as much as one to three forwards, whatever the number of weights; small steps cost two forwards a weight.
+When would you still use small steps, and why does `gradcheck` insist on float64?
 """
 
 # %% [markdown] nbgrader={"grade": true, "grade_id": "question-small-steps", "locked": false, "points": 5, "schema_version": 3, "solution": true, "task": false}
 """
-To check a rule, since they share no code with it. Two values of f that differ in the sixth digit are subtracted; float32 has only seven
-digits, so hardly one digit of the difference would be left. float64 has sixteen.
+To check a rule, since they share no code with it. Two values of f that differ in the sixth digit are subtracted; float32 has only seven digits,
+so hardly one digit of the difference would be left. float64 has sixteen.
 """
 
 # %% [markdown]
 """
 ## Where you are
-
-Operations write themselves down as they run, and a loop over them, newest first, gives every slope. You have an engine that trains
-anything you can write with tensors: `tito module complete 05`, and then see it learn to read handwritten digits.
+Operations write themselves down as they run, and a loop over them, newest first, gives every slope. You have an engine that trains anything you
+can write with tensors: `tito module complete 05`, and then see it learn to read handwritten digits.
 """

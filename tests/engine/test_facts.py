@@ -270,6 +270,17 @@ def test_checkpoint_drops_the_same_numbers_again():
     assert ((x.grad.numpy() != 0) == kept).all()
 
 
+def test_checkpoint_reaches_what_its_function_uses_from_outside():
+    def gradients(wrapped):
+        x, w, seen = leaf([0.5, 1.5]), leaf([2.0, 3.0]), []
+        w.register_hook(lambda g: seen.append(g.tolist()))
+        middle = w * w                                  # not a leaf, and also used after the checkpoint
+        y = wrapped(lambda x: (x * middle).exp() * w, x)
+        (y * middle).sum().backward()
+        return x.grad.tolist(), w.grad.tolist(), seen
+    assert gradients(tt.checkpoint) == gradients(lambda f, *inputs: f(*inputs))
+
+
 def test_gradcheck_catches_a_wrong_rule():
     wrong = tt.op(lambda x: x * x)
     tt.gradient(wrong)(lambda g, x: g * x)

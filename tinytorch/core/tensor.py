@@ -23,7 +23,9 @@ float32, float64, int64 = np.dtype("float32"), np.dtype("float64"), np.dtype("in
 
 # %% ../../modules/01_tensor/tensor_dev.py #as-array
 def as_array(data, dtype=None):
-    """The ndarray for `data`: a number, a list of numbers or an array.  float64 becomes float32, unless `dtype` is given.
+    """The ndarray for `data`: a number, a list of numbers or an array.
+
+    float64 becomes float32, unless `dtype` is given.
 
     TypeError for what holds no numbers, such as text and objects.
 
@@ -92,7 +94,8 @@ def memory_footprint(self):
 
 Tensor.memory_footprint = memory_footprint
 
-# %% ../../modules/01_tensor/tensor_dev.py #fcdf2459
+# %% ../../modules/01_tensor/tensor_dev.py #c812be91
+# 1. Dtypes
 WEAK = {int, float, bool, type(None), slice, type(...), str}             # go through as they are
 
 def operand(x, args):
@@ -112,7 +115,8 @@ def settle(data, arrays):
     wide = any(isinstance(a, np.ndarray) and a.dtype == float64 for a in arrays)
     return data.astype(float32) if data.dtype == float64 and not wide else data
 
-# %% ../../modules/01_tensor/tensor_dev.py #3ee432e6
+# %% ../../modules/01_tensor/tensor_dev.py #849b4a3d
+# 2. Names
 SYMBOLS = {"add": "+", "subtract": "-", "multiply": "*", "divide": "/", "power": "**", "matmul": "@"}
 
 def named(error, op, arrays):
@@ -127,6 +131,7 @@ def named(error, op, arrays):
     kind = next(k for k in (IndexError, TypeError, ValueError) if isinstance(error, k))
     return kind(f"{name}: {(f' {sign} ' if sign else ', ').join(map(str, shapes))}: {error}")
 
+# 3. Names of arguments
 ALIASES = {"axis": "dim", "keepdims": "keepdim"}
 
 def in_place(op, args, params):
@@ -142,7 +147,8 @@ def in_place(op, args, params):
             params[name] = value.data
     return args, params
 
-# %% ../../modules/01_tensor/tensor_dev.py #c2a45bb4
+# %% ../../modules/01_tensor/tensor_dev.py #9075b194
+# 4. Two empty chairs
 OPS = {}            # name -> operation
 record = None       # record(op, args, arrays, params, extra, data) -> how it was made, or None
 around = []         # watch(call, op, arrays, params) -> what call(arrays, params) returns
@@ -247,7 +253,9 @@ Tensor.__hash__ = object.__hash__           # `==` compares elements; a tensor c
 
 # %% ../../modules/01_tensor/tensor_dev.py #broadcast-shape
 def broadcast_shape(a, b):
-    """The shape of the result where arrays of shapes `a` and `b` (tuples) meet.  ValueError, naming both sizes, if they do not fit.
+    """The shape of the result where arrays of shapes `a` and `b` (tuples) meet.
+
+    ValueError, naming both sizes, if they do not fit.
 
     >>> broadcast_shape((8, 1, 6), (7, 1))
     (8, 7, 6)
@@ -309,7 +317,7 @@ def dot(a, b):
 
 Tensor.__matmul__, Tensor.__rmatmul__, Tensor.matmul, Tensor.dot = matmul, reflected(matmul), matmul, dot
 
-# %% ../../modules/01_tensor/tensor_dev.py #f709beaf
+# %% ../../modules/01_tensor/tensor_dev.py #4f097395
 def sizes_of(args):
     """Sizes given one by one or as one tuple: `reshape(2, 3)` and `reshape((2, 3))` mean the same."""
     return tuple(args[0]) if len(args) == 1 and isinstance(args[0], (tuple, list)) else args
@@ -326,7 +334,10 @@ def permute(x, *, dims):
 
 @op
 def expand(x, *, shape):
-    """Sizes of 1 stretched to `shape`, without a copy: the result is read-only.  -1 leaves a size as it is."""
+    """Sizes of 1 stretched to `shape`, without a copy: the result is read-only.
+
+    -1 leaves a size as it is.
+    """
     old = (1,) * (len(shape) - x.ndim) + x.shape
     return np.broadcast_to(x, [o if n == -1 else n for n, o in zip(shape, old)])
 
@@ -353,7 +364,10 @@ def transpose(x, dim0=-2, dim1=-1):
     return np.swapaxes(x, dim0, dim1)
 
 def unsqueeze(x, dim):
-    """The Tensor `x` with a new axis of size 1 at place `dim`: (2, 3) with dim=1 -> (2, 1, 3).  As `torch.unsqueeze`."""
+    """The Tensor `x` with a new axis of size 1 at place `dim`: (2, 3) with dim=1 -> (2, 1, 3).
+
+    As `torch.unsqueeze`.
+    """
     at = range(x.ndim + 1)[dim]
     return reshape(x, shape=(*x.shape[:at], 1, *x.shape[at:]))
 
@@ -410,16 +424,25 @@ def concatenate(*arrays, dim=0):
     return np.concatenate(arrays, dim), {"sizes": [a.shape[dim] for a in arrays]}
 
 def cat(tensors, dim=0, *, axis=None):
-    """The Tensors of a list joined along an axis that they have: (2, 3) and (4, 3) -> (6, 3).  As `torch.cat`."""
+    """The Tensors of a list joined along an axis that they have: (2, 3) and (4, 3) -> (6, 3).
+
+    As `torch.cat`.
+    """
     return concatenate(*tensors, dim=dim if axis is None else axis)
 
 @op
 def where(condition, a, b):
-    """`a` where `condition` holds, else `b`, element by element; all three are arrays (or numbers) here.  As `torch.where`."""
+    """`a` where `condition` holds, else `b`, element by element; all three are arrays (or numbers) here.
+
+    As `torch.where`.
+    """
     return np.where(condition, a, b)
 
 def masked_fill(x, mask, value):
-    """A new Tensor: `value` where the Tensor `mask` holds, the Tensor `x` elsewhere.  As `torch.Tensor.masked_fill`."""
+    """A new Tensor: `value` where the Tensor `mask` holds, the Tensor `x` elsewhere.
+
+    As `torch.Tensor.masked_fill`.
+    """
     return where(mask, value, x)
 
 @op
@@ -429,17 +452,23 @@ def clip(x, min=None, max=None):
     return x if max is None else np.minimum(x, max)
 
 def stack(tensors, dim=0):
-    """A list of Tensors of one shape joined along a new axis `dim`: three of (2, 4) -> (3, 2, 4).  As `torch.stack`."""
+    """A list of Tensors of one shape joined along a new axis `dim`: three of (2, 4) -> (3, 2, 4).
+
+    As `torch.stack`.
+    """
     return cat([unsqueeze(t, dim) for t in tensors], dim)
 
 concatenate.__name__ = "cat"            # what errors call it
 Tensor.masked_fill, Tensor.clip, Tensor.clamp = masked_fill, clip, clip
 
-# %% ../../modules/01_tensor/tensor_dev.py #3fad9c10
+# %% ../../modules/01_tensor/tensor_dev.py #b29fe0b4
 default_generator = np.random.default_rng()
 
 def manual_seed(seed):
-    """Start the common generator anew, so that everything random after this repeats.  As `torch.manual_seed`."""
+    """Start the common generator anew, so that everything random after this repeats.
+
+    As `torch.manual_seed`.
+    """
     default_generator.bit_generator.state = np.random.default_rng(seed).bit_generator.state
     return default_generator
 
