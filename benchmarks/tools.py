@@ -1,12 +1,10 @@
 """What the command line costs, beside what it cannot do without: `python -m benchmarks.tools`.
 
 Processor time of whole processes, children included; the median of interleaved rounds.
-Exits with 1 where a gate is missed by more than a tenth.
 """
 
 from __future__ import annotations
 
-import json
 import os
 import statistics
 import subprocess
@@ -14,6 +12,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+from benchmarks.report import Row, report
 from tito.course import Course
 from tito.dev.demo import write_solutions
 from tito.dev.edition import make_edition
@@ -53,26 +52,17 @@ def cases(edition: Path) -> dict[str, tuple[list[str], list[str], float]]:
 
 
 def main() -> int:
-    """Prints the table, and the same as JSON with --json."""
+    """Measure every case in a fresh edition."""
     rows = []
     with tempfile.TemporaryDirectory() as folder:
         edition, course = Path(folder).resolve() / "edition", Course.find()
         make_edition(course, edition)
         write_solutions(Course(edition).module("01").notebook, course.module("01"))
         for name, (command, beside, gate) in cases(edition).items():
-            times: dict[str, list[float]] = {"ours": [], "beside": []}
-            for _ in range(ROUNDS):
-                times["ours"].append(seconds(command, edition))
-                times["beside"].append(seconds(beside, edition))
-            ours, other = (statistics.median(t) for t in times.values())
-            rows.append({"case": name, "seconds": round(ours, 3), "beside": round(other, 3), "ratio": round(ours / other, 2), "gate": gate})
-    if "--json" in sys.argv:
-        print(json.dumps(rows, indent=1))
-    else:
-        print(f"{'case':<22}{'seconds':>9}{'beside':>9}{'ratio':>8}{'gate':>7}")
-        for row in rows:
-            print(f"{row['case']:<22}{row['seconds']:>9}{row['beside']:>9}{row['ratio']:>8}{row['gate']:>7}")
-    return int(any(float(str(row["ratio"])) > 1.1 * float(str(row["gate"])) for row in rows))
+            pairs = [(seconds(command, edition), seconds(beside, edition)) for _ in range(ROUNDS)]
+            ours, other = (statistics.median(times) for times in zip(*pairs))
+            rows.append(Row(name, ours, other, "s", gate))
+    return report(rows)
 
 
 if __name__ == "__main__":
