@@ -17,6 +17,11 @@ from tito.errors import ExitCode, TitoError
 FOLDER = re.compile(r"(\d\d)_([a-z][a-z0-9_]*)")
 
 
+def root_above(start: Path) -> Path | None:
+    """The course's root that is `start` or contains it: the folder with settings.ini and modules/."""
+    return next((f for f in (start, *start.parents) if (f / "settings.ini").is_file() and (f / "modules").is_dir()), None)
+
+
 @dataclass(frozen=True)
 class Module:
     """One module's folder `modules/NN_name`."""
@@ -56,9 +61,8 @@ class Course:
     def find(cls, start: Path | None = None) -> Course:
         """The course that contains `start` (default: the current folder)."""
         start = (start or Path.cwd()).resolve()
-        for folder in (start, *start.parents):
-            if (folder / "settings.ini").is_file() and (folder / "modules").is_dir():
-                return cls(folder)
+        if root := root_above(start):
+            return cls(root)
         raise TitoError("this folder is not part of a TinyTorch course", why=f"no settings.ini and modules/ at or above {start}",
                         fix="change into your course folder", code=ExitCode.ENVIRONMENT)
 

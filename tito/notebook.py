@@ -10,6 +10,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tito.course import root_above
+
 if TYPE_CHECKING:
     from tito.cells import Document
     from tito.course import Module
@@ -45,11 +47,7 @@ def hide(root: str, number: int) -> None:
 def _find(number: int) -> Path | None:
     """The course around the current folder, else around the file that calls `use`."""
     script = sys._getframe(2).f_globals.get("__file__")
-    starts = [Path.cwd(), *([Path(str(script)).resolve().parent] if script else [])]
-    for folder in (f for start in starts for f in (start, *start.parents)):
-        if (folder / "settings.ini").is_file() and (folder / "modules").is_dir():
-            return folder
-    return None
+    return root_above(Path.cwd()) or (root_above(Path(str(script)).resolve().parent) if script else None)
 
 
 def _shell() -> Any:

@@ -8,7 +8,6 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from hashlib import sha256
-from pathlib import Path
 from typing import Any
 
 from tito import journal
@@ -107,10 +106,6 @@ def code_sha256(document: Document) -> str:
     for cell in document.code:
         digest.update(f"{cell.grade_id}\0{cell.source}\0".encode())
     return digest.hexdigest()
-
-
-def file_sha256(path: Path) -> str:
-    return sha256(path.read_bytes()).hexdigest()
 
 
 def now() -> str:

@@ -21,9 +21,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from tito.course import Course, Module
 from tito.dev.source import notebook
 from tito.errors import ExitCode, TitoError
+from tito.export import SOLUTION_MARK
 
 MARK = ".tito-demo"             # in a folder that a demo made, and that the next one may therefore replace
-MARKERS = ("### BEGIN SOLUTION", "### END SOLUTION")
 STEPS = ("start", "test the stubs", "write", "test", "complete")
 PATIENCE = 300.0                # seconds for one command: only a command that hangs takes longer
 
@@ -108,7 +108,7 @@ def write_solutions(path: Path, module: Module) -> int:
     for cell in work["cells"]:
         name = cell["metadata"].get("nbgrader", {}).get("grade_id")
         if name in answers:
-            cell["source"] = "\n".join(line for line in answers[name].splitlines() if line.strip() not in MARKERS)
+            cell["source"] = SOLUTION_MARK.sub("", answers[name]).rstrip("\n")
             written += 1
     path.write_text(json.dumps(work, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     return written
