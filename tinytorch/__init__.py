@@ -16,12 +16,12 @@ MODULES: dict[str, tuple[int, str]] = {
         broadcast_shape cat clip concatenate default_generator divide dot equal exp expand eye flatten float32 float64
         from_numpy full getitem greater greater_equal in_place int64 less less_equal log manual_seed masked_fill matmul
         maximum mean memory_footprint minimum multiply named negative not_equal ones op operand permute power rand randn
-        reduce_sum reduction reflected reshape settle sizes_of sqrt squeeze stack subtract tensor through transpose
+        reduce_sum reduction reflected reshape settle sizes_of sqrt squeeze stack std subtract tensor through transpose
         unsqueeze var where zeros
     """),
     "tinytorch.core.activations": (2, """
-        Activation GELU LeakyReLU LogSoftmax ReLU SiLU Sigmoid Softmax Tanh erf error_function gelu leaky_relu
-        log_softmax logistic relu sigmoid silu softmax tanh
+        Activation BLOCK GELU LeakyReLU LogSoftmax ReLU SiLU Sigmoid Softmax Tanh erf error_function gelu in_blocks
+        leaky_relu log_softmax logistic relu sigmoid silu softmax tanh
     """),
     "tinytorch.core.layers": (3, """
         Dropout Flatten Identity Layer Linear Module Parameter Sequential dropout kaiming_uniform linear xavier_uniform
@@ -32,10 +32,10 @@ MODULES: dict[str, tuple[int, str]] = {
         huber_loss l1_loss mse_loss nll_loss paired pick reduce_loss softplus
     """),
     "tinytorch.core.autograd": (5, """
-        AutogradSystemsProfiler Function NOTHING Node Rule SVG Variable age as_tensors backward bare call_rule
-        checkpoint deposit draw_graph elsewhere enable_autograd enable_grad first_gradient grad grad_mode gradcheck
-        gradient hooked is_grad_enabled matmul_gradients newest_first no_grad numerical_gradient pull record recording
-        register_hook retain_grad rows run scatter_sum spread tick to_numpy unbroadcast wrap zero_grad
+        AutogradSystemsProfiler Function Node Rule SVG Variable age as_tensors backward bare call_rule checkpoint
+        deposit draw_graph elsewhere enable_autograd enable_grad first_gradient grad grad_mode gradcheck gradient hooked
+        is_grad_enabled matmul_gradients newest_first no_grad numerical_gradient pull record recording register_hook
+        retain_grad rows run scatter_sum spread tick to_numpy unbroadcast wrap zero_grad
     """),
 }
 

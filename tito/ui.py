@@ -7,7 +7,7 @@ import os
 import re
 import shutil
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache, singledispatch
@@ -59,6 +59,18 @@ class Screen:
             return
         with self._console(self.err).status(text):
             yield
+
+    @contextmanager
+    def progress(self) -> Iterator[Callable[[int, int, str], None]]:
+        """A bar for long work, on a terminal only: it is called with how much is done, of how much, and a word for what is at hand."""
+        if not _colourful(self.err):
+            yield lambda done, total, what: None
+            return
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+        columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
+        with Progress(*columns, console=self._console(self.err), transient=True) as bar:
+            task = bar.add_task("")
+            yield lambda done, total, what: bar.update(task, completed=done, total=total, description=what)
 
     @contextmanager
     def aside(self) -> Iterator[None]:

@@ -83,9 +83,7 @@ letter: `f` float, `i` and `u` whole numbers, `b` bool, and others (`U` text, `O
 def as_array(data, dtype=None):
     """The ndarray for `data`: a number, a list of numbers or an array.
 
-    float64 becomes float32, unless `dtype` is given.
-
-    TypeError for what holds no numbers, such as text and objects.
+    float64 becomes float32, unless `dtype` is given.  TypeError for what holds no numbers, such as text and objects.
 
     >>> as_array([1.0, 2.0]).dtype, as_array([1, 2]).dtype, as_array([1.0], float64).dtype
     (dtype('float32'), dtype('int64'), dtype('float64'))
@@ -100,14 +98,18 @@ def as_array(data, dtype=None):
 # %% nbgrader={"grade": true, "grade_id": "test-as-array", "locked": true, "points": 8, "schema_version": 3, "solution": false, "task": false}
 def test_unit_as_array():
     """as_array makes float32 of floats, leaves whole numbers alone, and refuses what is not a number."""
+    fits = np.ones((2, 3), float32)
     expect.close(lambda: as_array([[1.5, 2.0], [3.0, 4.0]]), [[1.5, 2.0], [3.0, 4.0]], "the numbers are kept")
-    expect.same(lambda: as_array([1.5, 2.0]).dtype, float32, "floats become float32", hint="NumPy made float64: use astype(float32)")
-    expect.same(lambda: as_array(np.ones(3)).dtype, float32, "so do float64 arrays", hint="ask the result for its dtype, not `data` for its type")
-    expect.same(lambda: as_array(16_777_217).item(), 16_777_217, "whole numbers stay whole", hint="float32 makes 16,777,216 of it: change only float64")
-    expect.same(lambda: as_array([True, False]).dtype, np.dtype(bool), "truth values stay bool")
-    expect.same(lambda: (as_array([1.0], float64).dtype, as_array([1, 2], "float32").dtype), (float64, float32), "a dtype that is asked for is kept", hint="look whether `dtype` is None")
-    for what, data in [("text", ["cat", "dog"]), ("a dict", {"a": 1})]:
-        expect.raises(TypeError, lambda: as_array(data), f"{what} is refused", hint='raise TypeError when dtype.kind is not one of "fiub"')
+    expect.same(lambda: as_array([1.5, 2.0]).dtype, float32, "floats become float32", mistaken={"NumPy made float64 of them: change the dtype to float32": lambda got: got == float64})
+    expect.same(lambda: as_array(np.ones(3)).dtype, float32, "so do float64 arrays", mistaken={"ask the array for its dtype, not `data` for its type": lambda got: got == float64})
+    expect.same(lambda: as_array(16_777_217).item(), 16_777_217, "whole numbers stay whole", mistaken={"float32 makes 16,777,216 of it: change float64 only": 16_777_216})
+    expect.same(lambda: [as_array([True, False]).dtype, as_array(np.uint8([255])).dtype], [np.dtype(bool), np.dtype("uint8")], "truth values and bytes stay what they are", raises={
+        TypeError: 'truth values ("b") and bytes ("u") are numbers, too'})
+    expect.same(lambda: [as_array([1.0], "float64").dtype, as_array([1, 2], "float32").dtype], [float64, float32], "a dtype that is asked for is kept", mistaken={
+        "float64 was asked for by name: change it only where `dtype` is None": lambda got: got[0] == float32, "give `dtype` to np.asarray, too": lambda got: got[1] == int64})
+    expect.true(lambda: as_array(fits) is fits, "an array that fits is not copied", hint="np.array and astype always copy: use np.asarray, and astype only for float64")
+    for what, data in [("text", ["cat", "dog"]), ("a dict", {"a": 1}), ("a complex number", 1j)]:
+        expect.raises(TypeError, lambda: as_array(data), f"{what} is refused", hint='look at dtype.kind: only "f", "i", "u" and "b" are numbers here; all else is a TypeError')
 test_unit_as_array()
 
 # %% [markdown]
@@ -201,8 +203,8 @@ def test_unit_memory_footprint():
     """A tensor knows its size in memory, and gives its numbers back."""
     x = Tensor([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]])                       # (2, 3)
     expect.same(lambda: x.memory_footprint(), 24, "six float32 numbers take 24 bytes", mistaken={
-        "that is how many numbers there are; each takes dtype.itemsize bytes": 6, "float32 numbers take 4 bytes each, not 8": 48, "count every number, not only the rows": 8})
-    expect.same(lambda: Tensor([1, 2, 3]).memory_footprint(), 24, "three int64 numbers take 8 bytes each", hint="ask dtype.itemsize")
+        "that is how many numbers there are: how many bytes does each take?": 6, "count every number, not only the rows": 8, "that is what ONE number takes: how many are there?": 4})
+    expect.same(lambda: Tensor([1, 2, 3, 4, 5]).memory_footprint(), 40, "five int64 numbers take 8 bytes each", mistaken={"not every number takes 4 bytes: ask the dtype": 20})
     expect.same((x.shape, x.ndim, x.size, x.numel(), len(x)), ((2, 3), 2, 6, 6, 2), "shape, ndim, size, numel, len")
     expect.same((x.tolist(), repr(Tensor([1.0]))), ([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]], "Tensor([1.])"), "it shows itself, and tolist gives Python's lists back")
     expect.same((Tensor(2.5).item(), float(Tensor(4.0)), int(Tensor(7)), bool(Tensor(0)), f"{Tensor(2.5):.2f}"), (2.5, 4.0, 7, False, "2.50"), "one number becomes Python's")
@@ -255,12 +257,14 @@ def lift(forward):
 def test_unit_lift():
     """lift turns a function of arrays into a function of tensors."""
     x, plus, seen = Tensor([1.0, 2.0]), lift(lambda a, b: a + b), []
-    expect.same(lambda: type(plus(x, x)), Tensor, "the result is a Tensor", hint="wrap what `forward` returns: Tensor(…)")
+    lift(lambda *args: seen.append([type(a) for a in args]) or np.ones(2))(x, x)
+    expect.same(seen, [[np.ndarray, np.ndarray]], "forward sees two arrays, once", mistaken={
+        "unwrap every Tensor in `args`: `forward` computes with arrays": lambda got: Tensor in got[0],
+        "give `forward` its arguments one by one: a * spreads a list": lambda got: list in got[0], "call `forward` once": lambda got: len(got) > 1})
+    expect.same(lambda: type(plus(x, x)), Tensor, "the result is a Tensor", mistaken={"wrap what `forward` returns into a Tensor": lambda got: got == np.ndarray})
     expect.close(lambda: plus(x, x), [2, 4], "it computes with the arrays")
-    expect.close(lambda: plus(x, 10.0), [11, 12], "numbers go through as they are", raises={AttributeError: "a float has no .data: unwrap only what is a Tensor"})
-    expect.close(lambda: lift(lambda a, b, c: a * b + c)(2.0, x, x), [3, 6], "in any place, among any number of arguments", hint="look at each of `args`")
-    lift(lambda a: seen.append(type(a)) or a)(x)
-    expect.same(seen, [np.ndarray], "forward sees arrays, called once", hint="unwrap with .data, and call `forward` once")
+    expect.close(lambda: [plus(x, 10.0), plus(10.0, x)], [[11, 12]] * 2, "numbers go through as they are", raises={AttributeError: "a float has no .data: unwrap only what is a Tensor"})
+    expect.close(lambda: lift(lambda a, b, c: a * b - c)(2.0, x, x), [1, 2], "in any place, among any number of arguments", hint="unwrap each of `args`, in order")
 test_unit_lift()
 
 # %%
@@ -303,10 +307,10 @@ def operand(x, args):
     return x
 
 def settle(data, arrays):
-    """What an operation computed, as an ndarray that is float64 only if an input was."""
+    """What an operation computed, as an ndarray; its floats are float32, and of another dtype only if an input was."""
     data = np.asarray(data)
-    wide = any(isinstance(a, np.ndarray) and a.dtype == float64 for a in arrays)
-    return data.astype(float32) if data.dtype == float64 and not wide else data
+    known = data.dtype.kind != "f" or any(isinstance(a, np.ndarray) and a.dtype == data.dtype for a in arrays)
+    return data if known else data.astype(float32, copy=False)      # of truth values and bytes NumPy makes float16
 
 # %%
 #| export
@@ -384,7 +388,7 @@ def op(forward):
             raise named(error, lifted, arrays) from error
         if type(data) is tuple:
             data, extra = data
-        if type(data) is not np.ndarray or data.dtype is float64:
+        if type(data) is not np.ndarray or data.dtype is not float32:
             data = settle(data, arrays)
         out = new(Tensor)                                        # wrap
         out.data, out.grad, out.hooks = data, None, None
@@ -396,6 +400,17 @@ def op(forward):
     lifted.rule = None                                           # its gradient: module 05
     OPS[forward.__name__] = lifted
     return lifted
+
+# %% nbgrader={"grade": false, "grade_id": "operations", "locked": true, "schema_version": 3, "solution": false, "task": false}
+def operations(call):
+    """The names of the operations that pass the door during `call()`: somebody sits around it and writes them down."""
+    seen = []
+    around.append(lambda call, op, arrays, params: seen.append(op.__name__) or call(arrays, params))
+    try:
+        call()
+    finally:
+        around.clear()
+    return seen
 
 # %% [markdown]
 """
@@ -477,14 +492,15 @@ Tensor.__hash__ = object.__hash__           # `==` compares elements; a tensor c
 # %% nbgrader={"grade": true, "grade_id": "test-arithmetic", "locked": true, "points": 8, "schema_version": 3, "solution": false, "task": false}
 def test_unit_arithmetic():
     """Tensors add, subtract, multiply, divide and raise to powers, both ways round."""
-    a, b, whole = Tensor([1.0, 2.0, 3.0]), Tensor([4.0, 5.0, 6.0]), Tensor([1, 2])
+    a, b, whole, x = Tensor([1.0, 2.0, 3.0]), Tensor([4.0, 5.0, 6.0]), Tensor([1, 2]), np.linspace(0.1, 2, 1000, dtype=float32)
     expect.close(lambda: a + b, [5, 7, 9], "addition")
-    expect.close(lambda: b - a, [3, 3, 3], "subtraction", mistaken={"the sides are swapped": [-3, -3, -3]})
-    expect.close(lambda: a * b, [4, 10, 18], "multiplication, element by element")
-    expect.close(lambda: b / a, [4.0, 2.5, 2.0], "division", mistaken={"the sides are swapped": [0.25, 0.4, 0.5], "that is //, and / keeps the fraction": [4, 2, 2]})
-    expect.close(lambda: a ** 3, [1, 8, 27], "a cube")
-    expect.close(lambda: a ** 0.5, np.sqrt([1.0, 2.0, 3.0]), "any power", hint="only a power of exactly 3 is a * a * a")
-    expect.close(lambda: a ** b, [1, 32, 729], "also one that is a tensor", raises={ValueError: "look whether b is a plain number: type(b) in (int, float)"})
+    expect.close(lambda: b - a, [3, 3, 3], "subtraction")
+    expect.close(lambda: a * b, [4, 10, 18], "multiplication, element by element", mistaken={"@ adds the products up: here each stays by itself": 32})
+    expect.close(lambda: b / a, [4.0, 2.5, 2.0], "division", mistaken={"the sides are swapped: `a` is above the line": [0.25, 0.4, 0.5], "// throws the fraction away": [4, 2, 2]})
+    expect.close(lambda: a ** 3, [1, 8, 27], "a cube", mistaken={"that is the square: a cube has three factors": [1, 4, 9]})
+    expect.close(lambda: a ** 0.5, np.sqrt([1.0, 2.0, 3.0]), "any power", mistaken={"that is still the cube: only 3 itself is a product": [1, 8, 27]})
+    expect.close(lambda: a ** b, [1, 32, 729], "also one that is a tensor", raises={ValueError: "b == 3 is an array where b is one: ask first whether b is a plain number"})
+    expect.same(lambda: [power(x, 3).data, power(x, 3.0).data], [x * x * x] * 2, "a cube has the very bits of a * a * a", hint="NumPy's ** is the slow way: where b is the plain number 3, multiply")
     expect.close(lambda: [t.tolist() for t in (-a, 1 + a, 10 - a, 6 / a, 2 ** a)], [[-1, -2, -3], [2, 3, 4], [9, 8, 7], [6, 3, 2], [2, 4, 8]], "a sign; a number on the left")
     expect.close(lambda: whole / Tensor([2, 2]), [0.5, 1.0], "whole numbers divide into floats")
     expect.same(lambda: ((a * np.float64(2) + 1.0).dtype, (whole + whole).dtype), (float32, int64), "numbers never widen a tensor, whole numbers stay whole")
@@ -530,9 +546,7 @@ mixes up shapes will read, so make it a good one. Begin by filling the shorter s
 # %% nbgrader={"grade": false, "grade_id": "broadcast-shape", "locked": false, "schema_version": 3, "solution": true, "task": false}
 #| export
 def broadcast_shape(a, b):
-    """The shape of the result where arrays of shapes `a` and `b` (tuples) meet.
-
-    ValueError, naming both sizes, if they do not fit.
+    """The shape of the result where arrays of shapes `a` and `b` (tuples) meet.  ValueError, naming both sizes, if they do not fit.
 
     >>> broadcast_shape((8, 1, 6), (7, 1))
     (8, 7, 6)
@@ -540,7 +554,7 @@ def broadcast_shape(a, b):
     ### BEGIN SOLUTION
     a, b = (1,) * (len(b) - len(a)) + a, (1,) * (len(a) - len(b)) + b       # (1,) * -2 is ()
     for n, m in zip(a, b):
-        if n != m and n != 1 and m != 1:
+        if n != m and 1 not in (n, m):
             raise ValueError(f"sizes {n} and {m} differ, and neither is 1, so they cannot be broadcast")
     return tuple(m if n == 1 else n for n, m in zip(a, b))
     ### END SOLUTION
@@ -548,15 +562,18 @@ def broadcast_shape(a, b):
 # %% nbgrader={"grade": true, "grade_id": "test-broadcast-shape", "locked": true, "points": 10, "schema_version": 3, "solution": false, "task": false}
 def test_unit_broadcast_shape():
     """Shapes are aligned at the right; a size of 1 stretches; anything else is refused."""
-    expect.same(lambda: broadcast_shape((3, 1), (1, 4)), (3, 4), "a 1 stretches, on either side")
+    expect.same(lambda: broadcast_shape((3, 1, 2), (1, 4, 2)), (3, 4, 2), "a 1 stretches, on either side", mistaken={
+        "a shape is a tuple, not a list": [3, 4, 2], "a 1 stretches to the other size, not the other way round": (1, 1, 2)}, raises={
+        ValueError: "equal sizes fit, and a 1 fits every size: refuse only the rest"})
     expect.same(lambda: broadcast_shape((5, 2, 3), (3,)), (5, 2, 3), "the shorter shape is aligned at the right", mistaken={
-        "sizes after the shorter shape's end are lost": (3,)}, raises={
-        ValueError: "compare from the right: (3,) stands below the last size, not the first",
-        IndexError: "the shapes have different lengths: fill the shorter one with 1s on the left"})
-    expect.same(lambda: [broadcast_shape((3,), (5, 2, 3)), broadcast_shape((), (4,))], [(5, 2, 3), (4,)], "either one may be the shorter", hint="fill whichever is shorter")
-    expect.same(lambda: broadcast_shape((0, 3), (1, 3)), (0, 3), "a size of 0 is a size: 1 stretches to it", mistaken={"max(0, 1) is 1; take the size that is not 1": (1, 3)})
-    expect.raises(ValueError, lambda: broadcast_shape((2, 3), (4,)), "3 and 4 do not fit", match="3 4")
-    expect.raises(ValueError, lambda: broadcast_shape((0,), (2,)), "nor do 0 and 2")
+        "what the longer shape has more is lost: fill the shorter one first": (3,)}, raises={
+        ValueError: "(3,) stands below the last size, not the first: the 1s go to its left", IndexError: "the lengths differ: fill the shorter shape with 1s"})
+    expect.same(lambda: [broadcast_shape((3,), (5, 2, 3)), broadcast_shape((), (4,))], [(5, 2, 3), (4,)], "either one may be the shorter", hint="fill whichever shape is shorter, `a` or `b`")
+    expect.same(lambda: [broadcast_shape((0, 3), (1, 3)), broadcast_shape((1,), (0,))], [(0, 3), (0,)], "a size of 0 is a size: 1 stretches to it", mistaken={
+        "the larger of 0 and 1 is 1: take the size that is not 1": lambda got: 1 in (got[0][0], got[1][0])})
+    for a, b in [((2, 3), (4,)), ((2, 4), (2, 2)), ((0,), (2,)), ((2,), (0,))]:
+        expect.raises(ValueError, lambda: broadcast_shape(a, b), f"{a} and {b} do not fit", hint="sizes that differ, neither of them 1, cannot meet: raise ValueError")
+    expect.raises(ValueError, lambda: broadcast_shape((2, 3), (4,)), "the message says what does not fit", match="3 4", hint="name both sizes in the message")
     expect.raises(ValueError, lambda: Tensor(np.ones((2, 3))) + Tensor(np.ones(4)), "the door passes your sentence on", match="add 3 4")
 test_unit_broadcast_shape()
 
@@ -600,7 +617,7 @@ def test_unit_numpy():
     x = Tensor([1.0, 2.0, 3.0])
     expect.same([c.tolist() for c in (x > 2, x >= 2, x < 2, x <= 1)], [[False, False, True], [False, True, True], [True, False, False], [True, False, False]], "> >= < <=")
     expect.same([(x == 2).tolist(), (x != 2).tolist(), type(np.ones(3) * x)], [[False, True, False], [True, False, True], Tensor], "== != and array * tensor")
-    expect.close(np.array([2.0, 4.0, 6.0]) / x, [2, 2, 2], "with its sides in order")
+    expect.close(np.array([2.0, 4.0, 6.0]) - x, [1, 2, 3], "with its sides in order")
     expect.true(np.allclose(np.asarray(x), x), "np.asarray gives the array, and what has no gradient to lose works")
     expect.raises(TypeError, lambda: np.sum(x), "np.sum is refused: it would lose the gradient", match="x.sum gradient")
     expect.raises(TypeError, lambda: np.arctan(x), "so is what we do not have", match="arctan")
@@ -638,7 +655,7 @@ def matmul_loops(a, b):
     >>> matmul_loops(np.array([[1.0, 2.0]]), np.array([[3.0], [4.0]]))
     array([[11.]])
     """
-    (n, inner), (_, m) = a.shape, b.shape
+    (n, inner), m = a.shape, b.shape[1]
     c = np.zeros((n, m), dtype=a.dtype)
     ### BEGIN SOLUTION
     for i in range(n):
@@ -651,11 +668,16 @@ def matmul_loops(a, b):
 # %% nbgrader={"grade": true, "grade_id": "test-matmul-loops", "locked": true, "points": 8, "schema_version": 3, "solution": false, "task": false}
 def test_unit_matmul_loops():
     """Three loops compute the product of two matrices."""
-    a, b = np.array([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]]), np.array([[1.0, 0.0], [0.0, 1.0], [2.0, -1.0]])
-    expect.close(lambda: matmul_loops(a, b), [[7, -1], [16, -1]], "(2, 3) @ (3, 2)", mistaken={"only the last k is kept: add up with +=": [[6, -3], [12, -6]]}, raises={
-        IndexError: "b is indexed [k, j]: its first index goes along with a's second"})
-    expect.close(lambda: matmul_loops(b, a), [[1, 2, 3], [4, 5, 6], [-2, -1, 0]], "(3, 2) @ (2, 3), the other way round")
-    expect.close(lambda: matmul_loops(np.ones((1, 4)), np.ones((4, 1))), [[4]], "a row times a column is one number")
+    class Single(np.ndarray):
+        __array_ufunc__ = __array_function__ = dot = None                # its numbers can be multiplied, rows and matrices cannot
+    a, b = np.array([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]]), np.array([[1.0, 0.0, 2.0, 0.0], [0.0, 1.0, 0.0, -1.0], [2.0, -1.0, 1.0, 1.0]])
+    expect.close(lambda: matmul_loops(a, b), [[7, -1, 5, 1], [16, -1, 14, 1]], "(2, 3) @ (3, 4)", mistaken={
+        "only the last k is kept: the products must add up": [[6, -3, 3, 3], [12, -6, 6, 6]], "nothing was added to c": lambda got: not got.any(),
+        "the last k is missing: range(n) stops before n by itself": [[1, 2, 2, -2], [4, 5, 8, -5]]}, raises={
+        IndexError: "i counts a's rows, j counts b's columns; k goes along a row of a and down a column of b"})
+    expect.close(lambda: matmul_loops(b.T, a.T), [[7, 16], [-1, -1], [5, 14], [1, 1]], "(4, 3) @ (3, 2)")
+    expect.close(lambda: matmul_loops(a.view(Single), b.view(Single)), [[7, -1, 5, 1], [16, -1, 14, 1]], "with single numbers only", raises={
+        TypeError: "take one number of a and one of b at a time, no whole rows or matrices"})
 test_unit_matmul_loops()
 
 # %% tags=["analysis"]
@@ -688,7 +710,7 @@ def matmul(a, b):
     ValueError for a single number.
     """
     ### BEGIN SOLUTION
-    if np.ndim(a) == 0 or np.ndim(b) == 0:
+    if 0 in (np.ndim(a), np.ndim(b)):
         raise ValueError("a single number cannot be matrix-multiplied; use *")
     ours, theirs = a.shape[-1], b.shape[-min(2, b.ndim)]
     if ours != theirs:
@@ -708,16 +730,24 @@ Tensor.__matmul__, Tensor.__rmatmul__, Tensor.matmul, Tensor.dot = matmul, refle
 # %% nbgrader={"grade": true, "grade_id": "test-matmul", "locked": true, "points": 8, "schema_version": 3, "solution": false, "task": false}
 def test_unit_matmul():
     """@ multiplies matrices, vectors and batches, and explains sizes that do not fit."""
+    def said(a, b):                                                      # what `a @ b` says to arrays of these two shapes
+        try:
+            return (Tensor(np.ones(a)) @ Tensor(np.ones(b))).shape
+        except ValueError as error:
+            return str(error)
     rng, v = np.random.default_rng(0), Tensor([1.0, 2.0, 3.0])
     a, b, c = rng.normal(size=(3, 4)).astype(float32), rng.normal(size=(4, 2)).astype(float32), Tensor(np.ones((3, 5)))
     expect.close(lambda: [Tensor(a) @ Tensor(b), a @ Tensor(b)], [matmul_loops(a, b)] * 2, "the same as your three loops, an array on the left or not")
-    expect.close(lambda: [v @ v, v.dot(v)], [14, 14], "two vectors give one number, their dot product")
-    expect.same(lambda: [(Tensor(np.ones((2, 3))) @ v).shape, (v @ c).shape], [(2,), (5,)], "a matrix and a vector give a vector", hint="where b is a vector, its only size is the inner one")
-    expect.same(lambda: (Tensor(np.ones((7, 2, 3))) @ Tensor(np.ones((7, 3, 5)))).shape, (7, 2, 5), "two batches of matrices", hint="the inner size of b is its second-to-last")
-    expect.raises(ValueError, lambda: Tensor(np.ones((32, 784))) @ Tensor(np.ones((256, 784))), "a matrix that lies the wrong way", match="inner 784 256 b.T?")
-    expect.raises(ValueError, lambda: c @ Tensor(np.ones((4, 6))), "sizes that do not fit at all", match="inner 5 4")
-    for product in (lambda: v @ 2.0, lambda: 2.0 @ v):
-        expect.raises(ValueError, product, "a single number is refused, on either side", match="matmul", hint="ask np.ndim(a) and np.ndim(b)")
+    expect.close(lambda: [v @ v, v.dot(v)], [14, 14], "two vectors give one number, their dot product", hint="a vector has one size only, the inner one: in a as in b")
+    expect.same(lambda: [said((2, 3), (3,)), said((3,), (3, 5))], [(2,), (5,)], "a matrix and a vector give a vector", hint="a vector has one size only, the inner one: in a as in b")
+    expect.same(lambda: said((7, 2, 3), (7, 3, 5)), (7, 2, 5), "two batches of matrices", hint="in a batch, too, the inner size of b is its second-to-last")
+    expect.same(lambda: said((32, 784), (256, 784)), "matmul: (32, 784) @ (256, 784): inner sizes 784 and 256 differ; did you mean b.T?", "a matrix that lies the wrong way", mistaken={
+        "NumPy was asked first: compare the sizes before you multiply": lambda got: "gufunc" in got, "name a's inner size first, then b's": lambda got: "256 and 784" in got,
+        "the last sizes agree, so b.T would fit: say so": lambda got: "b.T" not in got})
+    expect.same(lambda: said((3, 5), (4, 6)), "matmul: (3, 5) @ (4, 6): inner sizes 5 and 4 differ", "sizes that do not fit at all", mistaken={
+        "b.T would not fit here: offer it only where the last sizes agree": lambda got: "b.T" in got})
+    for product in (lambda: v @ Tensor(2.0), lambda: Tensor(2.0) @ v, lambda: v @ 2.0, lambda: 2.0 @ v):
+        expect.raises(ValueError, product, "a single number is refused, on either side", match="matmul", hint="a single number has no sizes to compare: ask np.ndim of both first")
     expect.raises(ValueError, lambda: c.dot(v), "dot is for vectors", match="dot")
 test_unit_matmul()
 
@@ -752,10 +782,7 @@ def permute(x, *, dims):
 
 @op
 def expand(x, *, shape):
-    """Sizes of 1 stretched to `shape`, without a copy: the result is read-only.
-
-    -1 leaves a size as it is.
-    """
+    """Sizes of 1 stretched to `shape`, without a copy (the result is read-only); -1 leaves a size as it is."""
     old = (1,) * (len(shape) - x.ndim) + x.shape
     return np.broadcast_to(x, [o if n == -1 else n for n, o in zip(shape, old)])
 
@@ -795,10 +822,7 @@ def transpose(x, dim0=-2, dim1=-1):
     ### END SOLUTION
 
 def unsqueeze(x, dim):
-    """The Tensor `x` with a new axis of size 1 at place `dim`: (2, 3) with dim=1 -> (2, 1, 3).
-
-    As `torch.unsqueeze`.
-    """
+    """The Tensor `x` with a new axis of size 1 at place `dim`: (2, 3) with dim=1 -> (2, 1, 3).  As `torch.unsqueeze`."""
     ### BEGIN SOLUTION
     at = range(x.ndim + 1)[dim]
     return reshape(x, shape=(*x.shape[:at], 1, *x.shape[at:]))
@@ -808,8 +832,8 @@ def flatten(x, start_dim=0, end_dim=-1):
     """The Tensor `x` with axes `start_dim` to `end_dim` joined into one: (2, 3, 4) with start_dim=1 -> (2, 12); () -> (1,)."""
     ### BEGIN SOLUTION
     axes = range(max(x.ndim, 1))
-    first, last = axes[start_dim], axes[end_dim]
-    return reshape(x, shape=(*x.shape[:first], math.prod(x.shape[first:last + 1]), *x.shape[last + 1:]))
+    start_dim, end_dim = axes[start_dim], axes[end_dim]
+    return reshape(x, shape=(*x.shape[:start_dim], math.prod(x.shape[start_dim:end_dim + 1]), *x.shape[end_dim + 1:]))
     ### END SOLUTION
 
 Tensor.transpose, Tensor.T, Tensor.unsqueeze, Tensor.flatten = transpose, property(transpose), unsqueeze, flatten
@@ -817,23 +841,34 @@ Tensor.transpose, Tensor.T, Tensor.unsqueeze, Tensor.flatten = transpose, proper
 # %% nbgrader={"grade": true, "grade_id": "test-shapes", "locked": true, "points": 10, "schema_version": 3, "solution": false, "task": false}
 def test_unit_shapes():
     """Shapes change and the numbers keep their order."""
-    x, column = Tensor(np.arange(24.0).reshape(2, 3, 4)), Tensor(np.ones((1, 3, 1)))
+    line, column = np.arange(24, dtype=float32), Tensor(np.ones((1, 3, 1)))
+    x = Tensor(line.reshape(2, 3, 4))
     expect.close(lambda: x.T, [matrix.T for matrix in x.numpy()], "T transposes a batch matrix by matrix", mistaken={
-        "swap the last two axes, do not reverse them all": lambda got: got.shape == (4, 3, 2)}, hint="swap axes; a reshape would mix the numbers up")
-    expect.same(lambda: x.transpose(0, 2).shape, (4, 3, 2), "any two axes", hint="swap dim0 and dim1")
-    expect.same(lambda: [x.unsqueeze(dim).shape for dim in (0, 2)], [(1, 2, 3, 4), (2, 3, 1, 4)], "a new axis anywhere", hint="put a 1 into x.shape at `dim`")
-    expect.same(lambda: x.unsqueeze(-1).shape, (2, 3, 4, 1), "-1 puts it last", mistaken={"-1 counts the places for a new axis: one more than there are axes": (2, 3, 1, 4)})
-    expect.same(lambda: x.flatten().shape, (24,), "flatten joins all axes", mistaken={"end_dim itself is joined as well": (6, 4)})
-    expect.close(lambda: x.flatten(1), np.arange(24.0).reshape(2, 12), "or all from start_dim on", mistaken={
-        "the axis at start_dim is joined as well": lambda got: got.shape == (2, 3, 4)})
-    expect.same(lambda: x.flatten(0, 1).shape, (6, 4), "up to end_dim, which is joined too", mistaken={"end_dim itself is joined as well": (2, 3, 4)})
-    expect.same(lambda: Tensor(5.0).flatten().shape, (1,), "a single number becomes a vector of one", hint="it has no axes: use max(x.ndim, 1)")
+        "swap the last two axes, do not turn all of them around": lambda got: got.shape == (4, 3, 2), "those are the first two axes": lambda got: got.shape == (3, 2, 4),
+        "that only reads the same line in another shape: swap axes": line.reshape(2, 4, 3)})
+    expect.same(lambda: [x.transpose(0, 2).shape, x.transpose(1, 0).shape], [(4, 3, 2), (3, 2, 4)], "any two axes", mistaken={
+        "those are always the same two: swap dim0 and dim1": lambda got: got[0] == got[1]})
+    expect.same(lambda: [t.unsqueeze(dim).shape for t, dim in ((x, 0), (x, 1), (x, 3), (x[:0], 0))], [(1, 2, 3, 4), (2, 1, 3, 4), (2, 3, 4, 1), (1, 0, 3, 4)], "a new axis anywhere", mistaken={
+        "the new axis stands AT `dim`, what was there moves right": lambda got: got[0] == (2, 1, 3, 4), "there is no new axis": lambda got: got.shape == (4, 3),
+        "it stands at `dim`, not always in the same place": lambda got: got[0] == got[1]}, raises={
+        ValueError: "every size of x stays, and a 1 comes in between", IndexError: "there is one place more for a new axis than there are axes"})
+    expect.same(lambda: [x.unsqueeze(dim).shape for dim in (-1, -4)], [(2, 3, 4, 1), (1, 2, 3, 4)], "-1 puts it last", hint="counted from the end there is one place more than there are axes")
+    expect.close(lambda: x.flatten(), line, "flatten joins all axes", mistaken={"the axis end_dim is joined as well": lambda got: got.shape == (6, 4)})
+    expect.close(lambda: [x.flatten(1), x.flatten(-2)], [line.reshape(2, 12)] * 2, "or all from start_dim on", mistaken={
+        "the axes before start_dim stay as they are": lambda got: got.shape == (2, 24), "the axis start_dim is joined as well": lambda got: got.shape == (2, 2, 3, 4)})
+    expect.same(lambda: [x.flatten(0, 1).shape, x[:0].flatten(1).shape], [(6, 4), (0, 12)], "up to end_dim, which is joined too", mistaken={
+        "the axis end_dim is joined as well": lambda got: got[0] == (2, 3, 4), "the axes after end_dim stay as they are": lambda got: got[0] == (24,)}, raises={
+        ValueError: "-1 cannot be worked out where there are no numbers: multiply the sizes"})
+    expect.same(lambda: [Tensor(data).flatten(-1).shape for data in ([6.0, 7.0], 5.0)], [(2,), (1,)], "a single number becomes a vector of one", raises={
+        IndexError: "a single number has no axes: count as if it had one"})
+    expect.true(lambda: operations(lambda: x.unsqueeze(0)) and operations(lambda: x.flatten(1)), "both pass the door", hint="reshape the Tensor itself: what is made of x.data does not know where it came from")
     expect.same((x.reshape(4, 6).shape, x.view((4, -1)).shape, x.permute(2, 0, 1).shape), ((4, 6), (4, 6), (4, 2, 3)), "reshape, view, permute")
     expect.same([t.shape for t in (column.squeeze(), column.squeeze(0), column.squeeze(1))], [(3,), (3, 1), (1, 3, 1)], "squeeze takes away sizes of 1")
     expect.same(column.expand(2, 5, -1, 4).shape, (2, 5, 3, 4), "expand stretches them")
     expect.same((x[0].shape, x[..., -1].shape, x[x > 20].shape, x[Tensor([1, 0, 1])].shape), ((3, 4), (2, 3), (3,), (3, 3, 4)), "indexing")
     expect.close(x[[0, 1], Tensor([2, 0]), 1], [9, 13], "with lists and tensors")
-    expect.raises(IndexError, lambda: x[5], "an index out of range is refused", match="getitem")
+    for call in (lambda: x[5], lambda: x.unsqueeze(4), lambda: x.flatten(3)):
+        expect.raises((IndexError, ValueError), call, "what is out of range is refused", hint="let range(n)[dim] do the counting: it refuses what is not there")
 test_unit_shapes()
 
 # %% [markdown]
@@ -872,10 +907,10 @@ r"""
 **Your turn.** `mean` is an operation on arrays, as usual. `var` is different: it gets a Tensor, and is written *with tensors and operations that
 exist already* (`mean`, `reduce_sum`, `-`, `*`, `/`). What is made of operations needs no gradient of its own later on.
 
-$$\mathrm{var}(x) = \frac{1}{n - \mathrm{correction}} \sum_i (x_i - \bar x)^2$$
+$$\mathrm{var}(x) = \frac{1}{\max(n - \mathrm{correction},\, 0)} \sum_i (x_i - \bar x)^2$$
 
 `correction=1` is PyTorch's default (the mean was estimated from the same numbers, which makes the spread look a little too small). `n` is how many
-numbers go into one result: the size of `x` over the size of the mean.
+numbers go into one result: the size of `x` over the size of the mean (or 1, if there are no means).
 """
 
 # %% nbgrader={"grade": false, "grade_id": "mean-var", "locked": false, "schema_version": 3, "solution": true, "task": false}
@@ -901,24 +936,34 @@ def var(x, dim=None, keepdim=False, correction=1):
     center = mean(x, dim, True)
     n = x.size / max(center.size, 1)
     away = x - center
-    return reduce_sum(away * away, dim, keepdim) / (n - correction)
+    return reduce_sum(away * away, dim, keepdim) / max(n - correction, 0)
     ### END SOLUTION
 
-Tensor.mean, Tensor.var, Tensor.std = mean, _method(var), _method(lambda x, *args, **settings: sqrt(var(x, *args, **settings)))
+def std(x, *args, **settings):
+    """The root of the variance; where that is 0, so is the slope.  As `torch.std`."""
+    v = var(x, *args, **settings)
+    return sqrt(v + (v == 0)) * (v != 0)                         # never the root of 0, which is infinitely steep
+
+Tensor.mean, Tensor.var, Tensor.std = mean, _method(var), _method(std)
 
 # %% nbgrader={"grade": true, "grade_id": "test-mean-var", "locked": true, "points": 10, "schema_version": 3, "solution": false, "task": false}
 def test_unit_mean_var():
     """Reductions work along one axis, several or all, and the variance is PyTorch's."""
-    x = Tensor([[1.0, 2.0, 3.0], [4.0, 6.0, 11.0]])                      # (2, 3)
-    expect.close(lambda: x.mean(), 4.5, "the mean of all numbers")
-    expect.close(lambda: x.mean(dim=1), [2, 7], "dim=1 leaves one number a row", mistaken={"pass dim on as axis": 4.5, "that is dim=0": [2.5, 4, 7]})
-    expect.close(lambda: x.mean(axis=(0, 1), keepdims=True), [[4.5]], "keepdim leaves axes of size 1", hint="pass keepdim on as keepdims")
+    x, far = Tensor([[1.0, 2.0, 3.0], [4.0, 6.0, 11.0]]), Tensor([1000.1, 1000.2, 1000.4, 1000.9])
+    expect.close(lambda: x.mean(), 4.5, "the mean of all numbers", mistaken={"that is the sum: divide by how many there are": 27.0})
+    expect.close(lambda: x.mean(dim=1), [2, 7], "dim=1 leaves one number a row", mistaken={"that is the mean of everything: pass `dim` on": lambda got: got.ndim == 0})
+    expect.close(lambda: x.mean(axis=(0, 1), keepdims=True), [[4.5]], "keepdim leaves axes of size 1", mistaken={"the axes are gone: pass `keepdim` on": lambda got: got.ndim == 0})
     expect.close(lambda: x.var(dim=1), [1, 13], "divided by n - 1", mistaken={
-        "divided by n: correction is 1 unless told otherwise": [2 / 3, 26 / 3],
-        "n is how many numbers go into ONE result, here 3": [2 / 5, 26 / 5], "the differences must be squared": [0, 0]}, raises={
-        ValueError: "keep the mean's axis (keepdim=True), so that x - mean lines up"})
-    expect.close(lambda: x.var(correction=0), np.var(x.numpy()), "correction=0 divides by n")
-    expect.same(lambda: x.var(axis=0, keepdims=True).shape, (1, 3), "keepdim reaches the variance", hint="pass keepdim to the last sum")
+        "divided by n: correction is 1 unless told otherwise": [2 / 3, 26 / 3], "n is how many numbers go into ONE result, here 3": [2 / 5, 26 / 5],
+        "differences from the mean cancel: square them first": [0, 0], "that is the root: the variance is the mean SQUARE": np.sqrt([1.0, 13.0]),
+        "take the mean away first": [7, 86.5]}, raises={ValueError: "keep the mean's axis, so that (2, 1) lines up with (2, 3)"})
+    expect.close(lambda: x.var(dim=(0, 1), correction=0), np.var(x.numpy()), "correction=0 divides by n", mistaken={"`correction` is a setting, not always 1": 13.1})
+    expect.close(lambda: far.var(), np.var(far.numpy(), ddof=1, dtype=float64), "also far from 0", tol=1e-4, hint="square the differences only: in large squares, small ones are lost")
+    expect.same(lambda: x.var(axis=0, keepdims=True).shape, (1, 3), "keepdim reaches the variance", mistaken={"the axis is gone: pass `keepdim` to the sum, too": lambda got: got == (3,)})
+    expect.same(lambda: Tensor(np.ones((0, 3))).var(dim=1).shape, (0,), "no rows, no variances", raises={ZeroDivisionError: "without rows there are 0 means: divide by 1 then"})
+    with np.errstate(divide="ignore"):
+        expect.close(lambda: x.var(dim=0, correction=3), [math.inf] * 3, "2 numbers, less 3", mistaken={"n - correction is never below 0": lambda got: got < 0})
+    expect.true(lambda: len(operations(x.var)) > 2, "made of Tensor operations", hint="compute with Tensors: what is made of x.data does not know where it came from")
     expect.close(lambda: x.std(dim=1), np.sqrt([1.0, 13.0]), "std is its root")
     expect.same(lambda: x.var().dtype, float32, "float32 stays float32")
     expect.close([(x * 2).sum(dim=0), x.max(dim=0) - x.min(dim=0)], [[10, 16, 28], [3, 4, 8]], "sum, max and min")
@@ -943,27 +988,18 @@ def concatenate(*arrays, dim=0):
     return np.concatenate(arrays, dim), {"sizes": [a.shape[dim] for a in arrays]}
 
 def cat(tensors, dim=0, *, axis=None):
-    """The Tensors of a list joined along an axis that they have: (2, 3) and (4, 3) -> (6, 3).
-
-    As `torch.cat`.
-    """
+    """The Tensors of a list joined along an axis that they have: (2, 3) and (4, 3) -> (6, 3).  As `torch.cat`."""
     return concatenate(*tensors, dim=dim if axis is None else axis)
 
 @op
 def where(condition, a, b):
-    """`a` where `condition` holds, else `b`, element by element; all three are arrays (or numbers) here.
-
-    As `torch.where`.
-    """
+    """`a` where `condition` holds, else `b`, element by element; all three are arrays (or numbers) here.  As `torch.where`."""
     ### BEGIN SOLUTION
     return np.where(condition, a, b)
     ### END SOLUTION
 
 def masked_fill(x, mask, value):
-    """A new Tensor: `value` where the Tensor `mask` holds, the Tensor `x` elsewhere.
-
-    As `torch.Tensor.masked_fill`.
-    """
+    """A new Tensor: `value` where the Tensor `mask` holds, the Tensor `x` elsewhere.  As `torch.Tensor.masked_fill`."""
     ### BEGIN SOLUTION
     return where(mask, value, x)
     ### END SOLUTION
@@ -977,10 +1013,7 @@ def clip(x, min=None, max=None):
     ### END SOLUTION
 
 def stack(tensors, dim=0):
-    """A list of Tensors of one shape joined along a new axis `dim`: three of (2, 4) -> (3, 2, 4).
-
-    As `torch.stack`.
-    """
+    """A list of Tensors of one shape joined along a new axis `dim`: three of (2, 4) -> (3, 2, 4).  As `torch.stack`."""
     ### BEGIN SOLUTION
     return cat([unsqueeze(t, dim) for t in tensors], dim)
     ### END SOLUTION
@@ -992,14 +1025,20 @@ Tensor.masked_fill, Tensor.clip, Tensor.clamp = masked_fill, clip, clip
 def test_unit_choosing():
     """where, masked_fill and clip choose numbers; cat and stack join tensors."""
     x, a, b = Tensor([-2.0, -0.5, 0.5, 2.0]), Tensor([[1.0, 2.0]]), Tensor([[3.0, 4.0]])
-    expect.close(lambda: where(x > 0, x, x * 10), [-20, -5, 0.5, 2], "from a where it holds, else from b", mistaken={"the other way round": [-2, -0.5, 5, 20]})
+    expect.close(lambda: where(x > 0, x, Tensor([3.0, 4.0, 5.0, 6.0])), [3, 4, 0.5, 2], "from a where it holds, else from b", mistaken={"a and b are the wrong way round": [-2, -0.5, 5, 6]})
     expect.close(lambda: x.masked_fill(x < 0, -math.inf), [-math.inf, -math.inf, 0.5, 2], "value where the mask holds", mistaken={
-        "value where the mask does NOT hold": [-2, -0.5, -math.inf, -math.inf]})
-    expect.close(lambda: x.clip(-1, 1), [-1, -0.5, 0.5, 1], "both ends cut off")
-    expect.close(x, [-2, -0.5, 0.5, 2], "and x itself is as it was", hint="make a new array or tensor, do not write into x")
-    expect.close(lambda: [x.clip(min=0), x.clip(max=0)], [[0, 0, 0.5, 2], [-2, -0.5, 0, 0]], "one end, or the other", hint="0 is a limit; only None is not")
-    expect.close(lambda: stack([a, b]), [[[1, 2]], [[3, 4]]], "stack makes a new axis", mistaken={"that is cat: put in an axis first": [[1, 2], [3, 4]]})
-    expect.close(lambda: [stack([a, b], dim) for dim in (2, -1)], [[[[1, 3], [2, 4]]]] * 2, "anywhere, also counted from the end", hint="pass dim to both")
+        "value belongs where the mask holds, x where it does not": [-2, -0.5, -math.inf, -math.inf], "x was multiplied: infinity times 0 is nan": lambda got: np.isnan(got).any()})
+    expect.close(x, [-2, -0.5, 0.5, 2], "and x itself is as it was", hint="that wrote into x: make a new tensor")
+    expect.close(lambda: x.clip(-1, 1), [-1, -0.5, 0.5, 1], "both ends cut off", mistaken={
+        "at the lower end the LARGER of x and min stays": [-2, -1, -1, -1], "the lower end is not cut off": lambda got: got.min() < -1, "the upper end is not cut off": lambda got: got.max() > 1})
+    expect.close(x, [-2, -0.5, 0.5, 2], "and x itself is as it was", hint="that wrote into x: make a new array")
+    expect.close(lambda: [x.clip(min=0), x.clip(max=0)], [[0, 0, 0.5, 2], [-2, -0.5, 0, 0]], "one end, or the other", mistaken={
+        "0 is a limit like any other: only None is none": lambda got: np.array_equal(got[0], x.numpy()) or np.array_equal(got[1], x.numpy())}, raises={TypeError: "None is no limit: look for it before you compare"})
+    expect.close(lambda: stack([a, b]), [[[1, 2]], [[3, 4]]], "stack makes a new axis", mistaken={"that is cat: each tensor needs its new axis first": lambda got: got.shape == (2, 2)})
+    expect.close(lambda: [stack([a, b], dim) for dim in (-1, 2)], [[[[1, 3], [2, 4]]]] * 2, "anywhere, also counted from the end", mistaken={
+        "cat joins along the new axis, so it needs the same dim": lambda got: got.shape[1:] == (2, 2, 1), "the new axis of each tensor belongs at dim, too": lambda got: got.shape[1:] == (1, 1, 4)})
+    for what, call in dict(masked_fill=lambda: x.masked_fill(x < 0, 0.0), stack=lambda: stack([a, b])).items():
+        expect.true(operations(call), f"{what} passes the door", hint="join operations of ours: what is made of x.data does not know where it came from")
     expect.close(cat([a, b], axis=1), [[1, 2, 3, 4]], "cat joins along one that exists")
     expect.raises(ValueError, lambda: cat([a, Tensor([1.0])]), "which all of them must have", match="cat")
 test_unit_choosing()
@@ -1017,10 +1056,7 @@ not computed from others: a computed one would drag its whole history along, so 
 default_generator = np.random.default_rng()
 
 def manual_seed(seed):
-    """Start the common generator anew, so that everything random after this repeats.
-
-    As `torch.manual_seed`.
-    """
+    """Start the common generator anew, so that everything random after this repeats.  As `torch.manual_seed`."""
     default_generator.bit_generator.state = np.random.default_rng(seed).bit_generator.state
     return default_generator
 
@@ -1070,7 +1106,7 @@ def test_module():
     """Everything together: a small network's forward pass, with nothing but tensors."""
     import copy
     manual_seed(0)
-    x, w1, w2, data, seen = randn(5, 8), randn(8, 16), randn(16, 3), np.ones(2, dtype=np.float32), []
+    x, w1, w2, data = randn(5, 8), randn(8, 16), randn(16, 3), np.ones(2, dtype=np.float32)
     hidden = (x @ w1).clip(min=0)                                        # (5, 8) @ (8, 16) -> (5, 16)
     scores = hidden @ w2 - full((3,), 1.0)                               # (5, 16) @ (16, 3) -> (5, 3)
     e = (scores - scores.max(dim=1, keepdim=True)).exp()
@@ -1086,9 +1122,7 @@ def test_module():
     expect.raises(TypeError, lambda: np.where(x > 0, x, x), "np.where has a twin of our own", match="where gradient")
     expect.true(tensor(data).data is not data and Tensor(data).data is data, "tensor(…) copies, Tensor(…) does not")
     expect.close(copy.deepcopy(x), x.numpy(), "a leaf can be copied")
-    around.append(lambda call, op, arrays, params: seen.append(op.__name__) or call(arrays, params))
-    x.exp().sum(), around.clear()
-    expect.same(seen, ["exp", "sum"], "who sits around the door sees every operation")
+    expect.same(operations(lambda: x.exp().sum()), ["exp", "sum"], "who sits around the door sees every operation")
 test_module()
 
 # %% [markdown]

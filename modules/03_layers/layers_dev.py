@@ -28,9 +28,19 @@ from tinytorch.core.tensor import Tensor, default_generator, op, rand, zeros
 
 # %% nbgrader={"grade": false, "grade_id": "tools", "locked": true, "schema_version": 3, "solution": false, "task": false}
 import copy
+import tracemalloc
 
 from tinytorch.core.activations import ReLU, relu, tanh
 from tinytorch.core.tensor import arange, float32, float64, manual_seed, ones, randn
+
+
+def peak_bytes(call):
+    """The most memory that `call()` holds at a time, beyond what was in use before."""
+    tracemalloc.start()
+    call()
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    return peak
 
 # %% [markdown]
 """
@@ -82,9 +92,9 @@ So `linear` is one operation. It knows what a bias is and refuses anything else;
 
 **Your turn.** Arrays come in, as in every `@op`. `x` has any number of axes in front, `(…, in)`:
 
-1. Check the sizes: `x` has an axis, `w` has two, the last size of `x` is the first of `w`, and `b`, if there is one, has shape `(out,)`. A
-   ValueError names the sizes; where the *last* size of `w` would fit, add `; did you mean w.T?`. The door puts `linear:` and the shapes in
-   front.
+1. Check the sizes: `x` has an axis and `w` two (else say that `(in, out)` is wanted), the last size of `x` is the first of `w`, and `b`, if
+   there is one, has shape `(out,)`. A ValueError names the sizes; where the *last* size of `w` would fit, add `; did you mean w.T?`. The door
+   puts `linear:` and the shapes in front.
 2. Read `x` as a table with one row a sample: `x.reshape(-1, in)`. Multiply, add the bias, give the axes in front back.
 
 `np.add(y, b, out=y)` adds into `y`. It may only be done where the dtypes are equal; `out=None` makes a new array.
@@ -106,15 +116,15 @@ def linear(x, w, b=None):
     ### BEGIN SOLUTION
     if np.ndim(x) == 0 or np.ndim(w) != 2:
         raise ValueError(f"x of shape (…, in) and w of shape (in, out) wanted, got {np.shape(x)} and {np.shape(w)}")
-    inner, (fan_in, fan_out) = x.shape[-1], w.shape
+    (*front, inner), (fan_in, fan_out) = x.shape, w.shape
     if inner != fan_in:
         raise ValueError(f"inner sizes {inner} and {fan_in} differ{'; did you mean w.T?' if inner == fan_out else ''}")
     if b is not None and np.shape(b) != (fan_out,):
         raise ValueError(f"the bias has shape {np.shape(b)}; {fan_out} outputs need ({fan_out},)")
-    y = (x if x.ndim == 2 else x.reshape(-1, inner)) @ w      # (rows, in) @ (in, out)
+    y = x.reshape(math.prod(front), inner) @ w                     # (rows, in) @ (in, out)
     if b is not None:
         y = np.add(y, b, out=y if y.dtype == b.dtype else None)    # (rows, out) + (out,)
-    return y if x.ndim == 2 else y.reshape(*x.shape[:-1], fan_out)
+    return y.reshape(*front, fan_out)
     ### END SOLUTION
 
 # %% nbgrader={"grade": true, "grade_id": "test-linear", "locked": true, "points": 12, "schema_version": 3, "solution": false, "task": false}
@@ -123,7 +133,7 @@ def test_unit_linear():
     x, w, b = Tensor([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]]), Tensor([[1.0, 0.0], [0.0, 1.0], [1.0, -1.0]]), Tensor([10.0, 20.0])
     expect.close(lambda: linear(x, w, b), [[14.0, 19.0], [20.0, 19.0]], "(2, 3) @ (3, 2) + (2,)", mistaken={
         "the bias is missing": [[4.0, -1.0], [10.0, -1.0]], "the bias is subtracted": [[-6.0, -21.0], [0.0, -21.0]]}, raises={
-        ValueError: "w has shape (in, out): x @ w fits as it is"})
+        ValueError: "w has shape (in, out), so x @ w fits as it is; then b is added to every row"})
     expect.close(lambda: linear(x, w), [[4.0, -1.0], [10.0, -1.0]], "without a bias", hint="b is None then: add nothing")
     expect.close(lambda: linear(x[0], w, b), [14.0, 19.0], "one sample, (3,) -> (2,)", mistaken={
         "one sample comes back as (2,): take the axis of rows off again": [[14.0, 19.0]]}, raises={
@@ -138,12 +148,16 @@ def test_unit_linear():
     expect.raises(ValueError, lambda: linear(zeros(32, 784), zeros(256, 784)), "a weight that lies the wrong way", match="w.T?",
                   hint="say so where x.shape[-1] is the last size of w")
     for shape in [(1,), (2, 2), ()]:
-        expect.raises(ValueError, lambda: linear(x, w, ones(*shape)), f"a bias of shape {shape} is refused", match="bias",
+        expect.raises(ValueError, lambda: linear(x, w, ones(shape)), f"a bias of shape {shape} is refused", match="bias",
                       hint="it would be broadcast: compare np.shape(b) with (out,)")
     for data, weight in [(Tensor(1.0), w), (x, b)]:
-        expect.raises(ValueError, lambda: linear(data, weight), "a number is no sample, a vector no weight", match="linear")
+        expect.raises(ValueError, lambda: linear(data, weight), "a number is no sample, a vector no weight", match="linear (in, out)",
+                      hint="look at np.ndim(x) and np.ndim(w) first, and say what is wanted")
     dtypes = linear(x, w, b).dtype, linear(x, w, Tensor(b, dtype=float64)).dtype, linear([1, 2, 3], w, b).dtype
     expect.same(dtypes, (float32, float64, float32), "float64 only where an input was", hint="out=y keeps y's dtype: use it only where y and b agree")
+    column, row, bias = ones(500, 1), ones(1, 500), ones(500)              # their product takes a million bytes
+    expect.true(lambda: peak_bytes(lambda: linear(column, row, bias)) < 1.5e6, "the bias is added in the product's own memory",
+                hint="y + b makes a second array: np.add(y, b, out=y) does not")
 
 test_unit_linear()
 
@@ -214,7 +228,7 @@ $$\mathrm{var}(y) = n \cdot \mathrm{var}(w) \cdot \overline{x^2}$$
 Numbers drawn uniformly from $-c$ to $c$ have variance $c^2 / 3$. So the bound for a variance $v$ is $c = \sqrt{3 v}$. With 300 inputs,
 Kaiming's variance is 2/300, and $c = \sqrt{6/300} = 0.141$.
 
-**Your turn.** Draw with `rand(*shape, generator=generator)`, which is uniform in [0, 1): stretch it and shift it. `fan_in` is `shape[0]`
+**Your turn.** Draw with `rand(*shape, generator=generator)`, which is uniform in [0, 1); stretch and shift it, 0 to $-c$, 1 to $c$. `fan_in` is `shape[0]`
 and `fan_out` is `shape[-1]` unless they are given: our weights have shape (in, out).
 """
 
@@ -251,25 +265,30 @@ def kaiming_uniform(shape, a=0.0, *, fan_in=None, generator=None):
 def test_unit_initialisers():
     """Initialisers draw uniformly, with the variance that keeps a signal's size."""
     manual_seed(1)
+    ends = lambda w: np.array([w.min(), w.std(), w.max()])
     is_ = lambda want: lambda got: abs(got - want) < 1e-3
-    w = kaiming_uniform((300, 400))
-    expect.same((w.shape, w.dtype), ((300, 400), float32), "the shape that was asked for, in float32")
-    expect.true(lambda: abs(w.numpy().mean()) < 0.002, "around zero", hint="rand gives [0, 1): stretch by 2 * bound, then shift by -bound")
-    expect.close(lambda: w.numpy().std(), math.sqrt(2 / 300), "kaiming: variance 2 / fan_in", tol=2e-3, mistaken={
+    w = kaiming_uniform((300, 400)).numpy()
+    expect.close(lambda: w.mean(), 0.0, "around zero", tol=2e-3, hint="rand gives [0, 1): stretch by 2 * bound, then shift by -bound")
+    expect.close(lambda: w.std(), math.sqrt(2 / 300), "kaiming: variance 2 / fan_in", tol=1e-3, mistaken={
         "that makes the spread the bound: a uniform number's variance is bound² / 3": is_(math.sqrt(2 / 900)),
         "fan_in is shape[0], the number of inputs": is_(math.sqrt(2 / 400)),
+        "that makes the bound the spread: draw with rand, not randn": is_(math.sqrt(6 / 300)),
         "stretch by 2 * bound: from -bound to bound": is_(math.sqrt(0.5 / 300))})
-    expect.close(lambda: np.abs(w.numpy()).max(), math.sqrt(6 / 300), "none beyond sqrt(3 · variance)", tol=1e-3, hint="rand, not randn")
+    expect.close(lambda: np.abs(w).max(), math.sqrt(6 / 300), "none beyond sqrt(3 · variance)", tol=1e-3, hint="draw with rand, not randn")
     for name, draw, shape, settings, variance, hint in [
-            ("kaiming, a = √5", kaiming_uniform, (300, 400), {"a": math.sqrt(5)}, 1 / 900, "1 + a * a"),
+            ("kaiming, a = √5", kaiming_uniform, (300, 400), {"a": math.sqrt(5)}, 1 / 900, "divide the variance by 1 + a², the slope squared"),
             ("kaiming, fan_in given", kaiming_uniform, (9000,), {"fan_in": 300}, 2 / 300, "use `fan_in` where it is not None"),
-            ("xavier: 2 / (fan_in + fan_out)", xavier_uniform, (300, 100), {}, 2 / 400, "bound² is 3 · variance"),
-            ("xavier, gain 2", xavier_uniform, (300, 100), {"gain": 2.0}, 8 / 400, "gain multiplies the bound"),
+            ("xavier", xavier_uniform, (300, 10, 100), {}, 2 / 400, "bound² is 3 · variance; the fans are shape[0] and shape[-1]"),
+            ("xavier, gain 2", xavier_uniform, (300, 100), {"gain": 2.0}, 8 / 400, "gain multiplies the bound, gain² the variance"),
             ("xavier, fans given", xavier_uniform, (300, 100), {"fan_in": 20, "fan_out": 30}, 2 / 50, "use the fans that are not None")]:
-        expect.close(lambda: draw(shape, **settings).numpy().std(), math.sqrt(variance), name, tol=4e-3, hint=hint)
+        w, bound = draw(shape, **settings), math.sqrt(3 * variance)
+        expect.same((w.shape, w.dtype), (shape, float32), "the shape that was asked for, in float32", hint="rand(*shape) is float32 already")
+        expect.close(lambda: ends(w.numpy()), [-bound, math.sqrt(variance), bound], f"{name}: lowest, spread, highest", tol=1e-3, hint=hint)
         own = lambda: draw((3, 2), generator=np.random.default_rng(7)).tolist()
         expect.same(own, own(), "the same generator gives the same numbers", hint="pass generator on to rand")
-        expect.true(draw((3, 2)).tolist() != draw((3, 2)).tolist(), "and each draw is a new one")
+        lowest = rand(3, 2, generator=np.random.default_rng(7)).argmin().item()
+        expect.same(lambda: int(np.argmin(own())), lowest, "0 becomes -bound, 1 becomes bound", hint="stretch first, then shift down")
+        expect.true(lambda: draw((3, 2)).tolist() != draw((3, 2)).tolist(), "and each draw is a new one")
 
 test_unit_initialisers()
 
@@ -453,7 +472,8 @@ Module.zero_grad = _zero_grad
 def test_unit_parameters():
     """A module finds its parameters by name, in lists too, in order, each once."""
     expect.same(lambda: [name for name, _ in Scale(1.0).named_parameters()], ["factor"], "one module, one parameter", mistaken={
-        "no dot in front: at the top the name is the key alone": [".factor"]}, raises={
+        "no dot in front: at the top the name is the key alone": [".factor"],
+        "a walk has to be passed on: yield from _walk(part, …)": []}, raises={
         TypeError: "`_walk` yields pairs (name, value), and must contain a `yield`"})
     net = Module()
     net.first, net.blocks = Scale(1.0), [Scale(2.0), Scale(3.0)]
@@ -463,7 +483,8 @@ def test_unit_parameters():
         "`tied` is first.factor again: visit each id once": [*names[:3], "tied", "last"],
         "lists are looked into as well: ask _parts(value) of every value": ["first.factor", "last"],
         "pass the name on: f\"{name}.{key}\"": ["factor", "factor", "factor", "last"],
-        "at the top there is no dot in front": ["." + name for name in names]})
+        "at the top there is no dot in front": ["." + name for name in names]}, raises={
+        TypeError: "a list cannot be in a set, nor its keys be added to text: take id(value) and f\"{name}.{key}\""})
     expect.true(lambda: net.parameters()[0] is net.first.factor, "the parameters themselves, not copies")
     every = [place + part for place in ("first", "blocks.0", "blocks.1") for part in ("", ".factor", ".offset")]
     expect.same(lambda: [name for name, _ in _walk(net)], ["", *every, "last"], "the whole walk",
@@ -472,7 +493,7 @@ def test_unit_parameters():
     net.first.parent, net.heads, net.scratch = net, {"a": Scale(5.0), "b": Parameter([6.0])}, [Tensor([7.0])]
     expect.same(found, [*names, "heads.a.factor", "heads.b"], "dicts too, and circles do no harm", raises={
         RecursionError: "a child may know its parent: return where id(value) was seen before"})
-    expect.same(lambda: len(found()), 6, "each walk starts afresh", hint="`seen` must not outlive a walk")
+    expect.same(lambda: [name for name, _ in _walk([net.last])], ["0"], "a walk may begin at a list; names are text", hint="str(key)")
     net.last.grad = ones(1)
     twin = copy.deepcopy(net.last)
     expect.same((type(twin), type(twin * 2), twin.requires_grad), (Parameter, Tensor, True), "a copied Parameter is a Parameter")
@@ -525,21 +546,29 @@ class Linear(Module):
 # %% nbgrader={"grade": true, "grade_id": "test-linear-layer", "locked": true, "points": 10, "schema_version": 3, "solution": false, "task": false}
 def test_unit_linear_layer():
     """Linear holds a weight and a bias of the right shapes and sizes, and applies them."""
-    layer, again = (Linear(400, 300, generator=np.random.default_rng(0)) for _ in range(2))
+    layer = Linear(400, 300, generator=np.random.default_rng(0))
     expect.same(lambda: [(name, p.shape) for name, p in layer.named_parameters()], [("weight", (400, 300)), ("bias", (300,))],
                 "weight first, then bias", mistaken={
-        "weight has shape (in, out)": [("weight", (300, 400)), ("bias", (300,))], "wrap both: Parameter(…)": lambda got: len(got) < 2})
-    expect.close(lambda: np.abs(layer.weight.numpy()).max(), 0.05, "weights up to 1/√400", tol=1e-3, hint="a = math.sqrt(5)")
-    expect.true(lambda: 0.045 < np.abs(layer.bias.numpy()).max() <= 0.05, "biases as well", hint="fan_in=in_features, not shape[0]")
+        "weight has shape (in, out)": [("weight", (300, 400)), ("bias", (300,))],
+        "weight first, then bias: so they are drawn, named and saved": [("bias", (300,)), ("weight", (400, 300))],
+        "only a Parameter is found: wrap both, Parameter(…)": lambda got: len(got) < 2})
+    top = lambda p: np.abs(p.numpy()).max()
+    expect.close(lambda: top(layer.weight), 0.05, "weights up to 1/√400", tol=1e-3, hint="PyTorch's start is kaiming_uniform with a = √5")
+    expect.close(lambda: top(layer.bias), 0.05, "biases as well", tol=1e-3, hint="kaiming_uniform with a = √5, as for the weight", mistaken={
+        "biases start at random here, as PyTorch's do": 0.0,
+        "a bias's fan_in is in_features, not its shape[0]": lambda got: abs(got - 300 ** -0.5) < 1e-3})
     x = randn(7, 400)
-    expect.close(lambda: layer(x), x.numpy() @ layer.weight.numpy() + layer.bias.numpy(), "x @ weight + bias", tol=1e-4)
+    product = x.numpy() @ layer.weight.numpy()
+    expect.close(lambda: layer(x), product + layer.bias.numpy(), "x @ weight + bias", tol=1e-4, mistaken={
+        "self.bias is not added yet": lambda got: np.allclose(got, product, atol=1e-4)})
     plain = Linear(3, 2, bias=False)
-    expect.true(lambda: plain.bias is None and len(plain.parameters()) == 1, "bias=False: no bias", hint="self.bias = None then")
-    expect.close(lambda: plain(ones(3)), plain.weight.numpy().sum(0), "and none is added")
-    expect.close(lambda: [again.weight[0], again.bias], [layer.weight.numpy()[0], layer.bias.numpy()], "the same generator, the same layer",
-                 hint="pass generator on, twice")
-    drawn = np.random.default_rng(0).random((400, 300), dtype=np.float32) * 0.1 - 0.05
-    expect.close(lambda: layer.weight, drawn, "the weight is drawn first", hint="weight first, then bias, from one generator")
+    expect.true(lambda: plain.bias is None and len(plain.parameters()) == 1, "bias=False: no bias", hint="set self.bias to None then")
+    expect.close(lambda: plain(ones(3)), plain.weight.numpy().sum(0), "and none is added", raises={
+        TypeError: "linear knows a bias of None: hand self.bias on as it is"})
+    same = np.random.default_rng(0)
+    drawn = [same.random(shape, dtype=np.float32) * 0.1 - 0.05 for shape in ((400, 300), 300)]
+    expect.close(lambda: [layer.weight, layer.bias], drawn, "one generator draws the weight, then the bias",
+                 hint="pass `generator` on to both draws, the weight's first")
     expect.same(lambda: (layer.weight.requires_grad, layer(x).dtype), (True, float32), "to be trained, in float32")
     expect.raises(ValueError, lambda: layer(randn(7, 300)), "wrong inputs are explained", match="linear inner 300 400")
     expect.raises(ValueError, lambda: Linear(0, 3), "a layer of nothing is refused", match="Linear 0 3")
@@ -650,24 +679,30 @@ def test_unit_state():
     shapes = {"scale.factor": (2,), "scale.offset": (2,), "layer.weight": (3, 2), "layer.bias": (2,)}
     expect.same(lambda: {name: a.shape for name, a in state.items()}, shapes, "all by name, parameters and buffers", mistaken={
         "a buffer is saved too: ask for Tensor, not Parameter": {k: v for k, v in shapes.items() if k != "scale.offset"}})
-    expect.same(lambda: {type(a) for a in state.values()}, {np.ndarray}, "as arrays", hint="copy t.data")
+    expect.same(lambda: {type(a) for a in state.values()}, {np.ndarray}, "as arrays", hint="a state holds arrays, not Tensors: copy t.data")
     net.scale.factor.data += 1.0
     expect.close(lambda: state["scale.factor"], [2.0, 2.0], "a state does not change with the module", hint="copy the arrays: .data.copy()")
     factor, weight, in_place = other.scale.factor, other.layer.weight.data, "write into the array: t.data[...] = …"
-    expect.true(lambda: other.load_state_dict(state) is other, "loading returns the module", hint="return self")
+    expect.true(lambda: other.load_state_dict(state) is other, "loading returns the module", hint="end with `return self`, as train() and append() will")
     expect.close(lambda: [other.scale.factor, other.layer.bias], [[2.0, 2.0], state["layer.bias"]], "the numbers arrive")
     expect.true(lambda: other.scale.factor is factor and other.layer.weight.data is weight, "in the arrays that were there", hint=in_place)
     other.scale.factor.data += 1.0
     expect.close(lambda: state["scale.factor"], [2.0, 2.0], "and do not stay tied to the state", hint=in_place)
     bad = {"scale.factor": np.zeros(2), "scale.ofset": np.zeros(2), "layer.weight": np.zeros((2, 3)), "layer.bias": np.zeros(2)}
     expect.raises(ValueError, lambda: other.load_state_dict(bad), "a wrong state is refused, naming all that is wrong",
-                  match="scale.offset scale.ofset layer.weight (2, 3) (3, 2)", hint="collect what is wrong, then raise once")
+                  match="scale.offset scale.ofset layer.weight",
+                  hint="collect all that is missing, unexpected or wrongly shaped, and raise once, before the first is written")
     expect.close(lambda: other.scale.factor, [3.0, 3.0], "and nothing was written", hint="check everything before you write the first")
-    flat = {**state, "layer.weight": np.zeros((1, 2))}
-    expect.raises(ValueError, lambda: other.load_state_dict(flat), "and no shape is stretched", match="(1, 2)", hint="compare shapes, do not broadcast")
-    other.load_state_dict({"scale.factor": np.zeros(2), "else": np.zeros(1)}, strict=False)
-    expect.close(lambda: other.scale.factor, [0.0, 0.0], "strict=False loads what fits by name")
-    expect.raises(ValueError, lambda: other.load_state_dict({"scale.factor": np.zeros(3)}, False), "but no wrong shape", match="(3,) (2,)")
+    for name, value in {"layer.weight": np.zeros((1, 2)), "layer.bias": np.zeros(1), "more": np.zeros(2)}.items():
+        wrong = {**state, name: value}
+        expect.raises(ValueError, lambda: other.load_state_dict(wrong), "one wrong entry is enough", match=name,
+                      hint="refuse what is unexpected, and every other shape, even one that could be stretched")
+    some = {"scale.factor": np.zeros(2), "else": np.zeros(1)}
+    expect.close(lambda: other.load_state_dict(some, strict=False).scale.factor, [0.0, 0.0], "strict=False loads what fits by name", raises={
+        ValueError: "with strict=False, missing and unexpected names are passed over",
+        KeyError: "write only what both have: names that are in `state` and in the module"})
+    expect.raises(ValueError, lambda: other.load_state_dict({"scale.factor": np.zeros(3)}, False), "but no wrong shape", match="(3,) (2,)",
+                  hint="strict is about names: a wrong shape is always refused")
 
 test_unit_state()
 
@@ -721,7 +756,7 @@ def dropout(x, *, p=0.5, generator=None):
     if not 0 <= p <= 1:
         raise ValueError(f"p is a probability, from 0 to 1, not {p}")
     kept = generator.random(x.shape, dtype=np.float32) >= p
-    return x * kept * (1 / (1 - p) if p < 1 else 0.0), {"keep": kept}
+    return (x * kept / (1 - p) if p < 1 else x * 0.0), {"keep": kept}
     ### END SOLUTION
 
 # %% nbgrader={"grade": true, "grade_id": "test-dropout", "locked": true, "points": 12, "schema_version": 3, "solution": false, "task": false}
@@ -731,26 +766,28 @@ def test_unit_dropout():
     x = ones(200, 100)
     y = lambda p: dropout(x, p=p).numpy()
     expect.close(lambda: np.unique(y(0.75)), [0.0, 4.0], "p = 0.75: what is kept is divided by 0.25", mistaken={
-        "what is kept must be divided by 1 - p": [0.0, 1.0], "divide by 1 - p, not by p": [0.0, 4 / 3]})
-    expect.close(x, np.ones((200, 100)), "x is as it was", hint="make a new array")
+        "what is kept must be divided by 1 - p": [0.0, 1.0], "divide by 1 - p, the share that is kept, not by p": [0.0, 4 / 3]})
+    expect.close(x, np.ones((200, 100)), "x is as it was", hint="whoever gave you x still needs it: make a new array")
     expect.close(lambda: (y(0.75) == 0).mean(), 0.75, "three quarters become zero", tol=0.02, mistaken={
         "p is the chance to become zero; random() >= p keeps the rest": lambda got: abs(got - 0.25) < 0.03})
     least = lambda: min(y(0.2).std(axis=0).min(), y(0.2).std(axis=1).min())
-    expect.true(lambda: least() > 0.1, "each number has a draw of its own", hint="draw x.shape numbers")
+    expect.true(lambda: least() > 0.1, "each number has a draw of its own", hint="draw as many numbers as x has: x.shape")
     expect.true(lambda: not np.array_equal(y(0.5), y(0.5)), "each call draws anew")
     own = lambda: dropout(x, p=0.5, generator=np.random.default_rng(3)).tolist()
-    expect.true(lambda: own() == own(), "the same generator drops the same numbers", hint="draw from `generator`")
-    expect.close(lambda: dropout(Tensor([2.0, 3.0]), p=0.0), [2.0, 3.0], "p = 0 drops nothing")
-    expect.close(lambda: dropout(Tensor([2.0, 3.0]), p=1), [0.0, 0.0], "p = 1 drops everything", raises={
+    expect.true(lambda: own() == own(), "the same generator drops the same numbers", hint="draw from `generator`, not from NumPy's own")
+    zero = np.random.default_rng(1194)                     # one of the numbers that it will draw is 0
+    expect.close(lambda: dropout(x, p=0.0, generator=zero), x.numpy(), "p = 0 drops nothing", hint="random() may give 0: keep where it is >= p")
+    expect.close(lambda: dropout(Tensor([2.0, 3.0]), p=1), [0.0, 0.0], "p = 1 drops everything", mistaken={
+        "with p = 1 nothing is kept, and 0 / 0 is nan": lambda got: np.isnan(got).any()}, raises={
         ZeroDivisionError: "with p = 1 there is nothing to divide: all is 0"})
     for p in (-0.1, 1.5, math.nan):
-        expect.raises(ValueError, lambda: dropout(x, p=p), f"p = {p} is no probability", match="dropout")
+        expect.raises(ValueError, lambda: dropout(x, p=p), f"p = {p} is no probability", match="dropout", hint="raise a ValueError unless 0 <= p <= 1")
     for dtype in (float32, float64):
         array = np.array([3.0, 1.0, 2.0, 4.0], dtype)
         both = dropout.__wrapped__(array, p=0.5, generator=np.random.default_rng(0))
-        expect.true(type(both) is tuple and "keep" in both[1], "what was kept comes along", hint='return result, {"keep": kept}')
-        expect.same((both[1]["keep"].dtype, both[1]["keep"].tolist()), (np.dtype(bool), (both[0] != 0).tolist()), "as truth values", hint="not divided by anything")
-        expect.same(both[0].dtype, dtype, f"{dtype} stays {dtype}", hint="a Python number does not widen the array")
+        expect.true(type(both) is tuple and "keep" in both[1], "what was kept comes along", hint='return two things: the result, and {"keep": kept}')
+        expect.same((both[1]["keep"].dtype, both[1]["keep"].tolist()), (np.dtype(bool), (both[0] != 0).tolist()), "as truth values", hint="keep says where, not how much: truth values, divided by nothing")
+        expect.same(both[0].dtype, dtype, f"{dtype} stays {dtype}", hint="a Python number does not widen an array, a NumPy number does")
 
 test_unit_dropout()
 
@@ -796,16 +833,19 @@ def test_unit_train():
     net, x = Module(), ones(1000)
     net.act, net.blocks = ReLU(), [Dropout(0.5), Dropout(0.9, generator=np.random.default_rng(0))]
     expect.same(net.training, True, "a new module is in training")
-    expect.true(lambda: net.eval() is net, "eval returns the module", hint="return self")
+    expect.true(lambda: net.eval() is net, "eval returns the module", hint="return self: then model = Net().eval() works")
     expect.same(lambda: [m.training for m in net.modules()], [False] * 3, "every module is told", mistaken={
-        "set it for all of self.modules()": [False, True, True], "set it to `mode`": [True] * 3})
-    expect.true(lambda: net.blocks[0](x) is x, "in evaluation x comes back itself", hint="look at self.training")
+        "set it for all of self.modules()": [False, True, True], "set it to `mode`": [True] * 3,
+        "the module itself too, not only those in it": [True, False, False]})
+    expect.close(lambda: net.blocks[0](x), x.numpy(), "in evaluation x is left alone", mistaken={
+        "what was kept was divided in training already: now there is nothing to do": lambda got: got.std() == 0,
+        "it still drops: look at self.training": lambda got: (got == 0).any()})
     expect.same(lambda: [m.training for m in net.train().modules()], [True] * 3, "and back again")
-    expect.close(lambda: (net.blocks[0](x).numpy() == 0).mean(), 0.5, "in training half is dropped", tol=0.1)
-    expect.close(lambda: (net.blocks[1](x).numpy() == 0).mean(), 0.9, "or another share", tol=0.05, hint="pass p=self.p on")
-    first, again = (Dropout(generator=np.random.default_rng(5)) for _ in range(2))
-    expect.close(lambda: first(x), again(x).numpy(), "from the generator that was given", hint="pass generator=self.generator on")
-    expect.same(lambda: net.train(False).blocks[1].training, False, "train(False) is eval()", hint="set `mode`, not True")
+    expect.close(lambda: (net.blocks[0](x).numpy() == 0).mean(), 0.5, "in training half is dropped", tol=0.1, hint="drop while self.training is True")
+    expect.close(lambda: (net.blocks[1](x).numpy() == 0).mean(), 0.9, "or another share", tol=0.05, hint="the layer has a share of its own: pass p=self.p on")
+    again = dropout(x, p=0.5, generator=np.random.default_rng(5)).numpy()
+    expect.close(lambda: Dropout(generator=np.random.default_rng(5))(x), again, "from the generator that was given", hint="the layer has a generator of its own: pass self.generator on")
+    expect.same(lambda: net.train(False).blocks[1].training, False, "train(False) is eval()", hint="set `mode`, not always the same")
     expect.raises(ValueError, lambda: Dropout(1.5), "1.5 is no probability", match="Dropout 1.5")
 
 test_unit_train()
@@ -910,19 +950,21 @@ def test_unit_sequential():
     double, plus = (lambda x: x * 2), (lambda x: x + 1)
     expect.close(lambda: Sequential(double, plus)(Tensor([3.0])), [7.0], "first double, then plus one", mistaken={
         "the first layer comes first": [8.0], "each layer gets what the one before returned: x = layer(x)": [4.0],
-        "all layers, not only the first": [6.0]})
+        "all layers, not only the first: is `return` inside the loop?": [6.0],
+        "no layer was kept: set it as an attribute, by setattr": [3.0]}, raises={
+        TypeError: "all that is callable(…) may stand in the row, and an attribute's name is text"})
     a, b = Linear(4, 3), Linear(3, 2)
     model, x, names = Sequential(a, ReLU(), b), randn(5, 4), ["0.weight", "0.bias", "2.weight", "2.bias"]
     expect.same(lambda: [name for name, _ in model.named_parameters()], names, "names begin with the layer's number", mistaken={
         "the first layer is number 0, which is len(self) before it is set": ["1.weight", "1.bias", "3.weight", "3.bias"]})
     expect.close(lambda: model(x), b(relu(a(x))).numpy(), "activations stand in the row")
     expect.true(lambda: len(model) == 3 and model[0] is a and model[-1] is b and list(model)[2] is b, "len, index, iteration")
-    expect.same(lambda: type(model[1:]), Sequential, "a slice is a Sequential", hint="isinstance(at, slice): Sequential(*…)")
-    expect.true(lambda: len(model[1:]) == 2 and model[1:][1] is b, "of the same layers")
+    expect.same(lambda: type(model[1:]), Sequential, "a slice is a Sequential", hint="where `at` is a slice, put its layers into a new Sequential")
+    expect.true(lambda: len(model[1:]) == 2 and model[1:][1] is b, "of the same layers", hint="the layers themselves, not copies")
     expect.raises(IndexError, lambda: model[3], "there is no layer 3")
-    expect.true(lambda: model.append(double) is model and len(model) == 4, "append adds one and returns the model", hint="return self")
+    expect.true(lambda: model.append(double) is model and len(model) == 4, "append adds one and returns the model", hint="set it under str(len(self)), and return self")
     expect.close(lambda: model(x), 2 * b(relu(a(x))).numpy(), "which takes part")
-    expect.raises(TypeError, lambda: Sequential([a, b]), "a list is not a layer", match="list", hint="ask callable(layer)")
+    expect.raises(TypeError, lambda: Sequential([a, b]), "a list is not a layer", match="list", hint="refuse what is not callable(layer)")
     expect.close(Sequential()(x), x.numpy(), "no layers change nothing")
 
 test_unit_sequential()

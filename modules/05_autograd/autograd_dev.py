@@ -27,6 +27,7 @@ import tracemalloc
 import weakref
 from contextlib import contextmanager
 from contextvars import ContextVar
+from heapq import heappop, heappush
 from operator import attrgetter, itemgetter
 from types import SimpleNamespace
 
@@ -49,7 +50,7 @@ How much does $f$ change when one number changes a little? Go a small step to bo
 $$\frac{\partial f}{\partial x_i} \approx \frac{f(x + \varepsilon e_i) - f(x - \varepsilon e_i)}{2 \varepsilon}$$
 
 **Your turn.** `f` takes an array and returns one number. Change one entry of `x` at a time, in place, and put it back before the next.
-`np.ndindex(x.shape)` runs through all places of an array of any shape: `for i in np.ndindex(x.shape): … x[i] …`
+`for i, before in np.ndenumerate(x):` runs through the places `i` of an array of any shape, with the number that stands there.
 """
 
 # %% nbgrader={"grade": false, "grade_id": "numerical-gradient", "locked": false, "schema_version": 3, "solution": true, "task": false}
@@ -64,12 +65,11 @@ def numerical_gradient(f, x, eps=1e-6):
     """
     slopes = np.zeros_like(x)
     ### BEGIN SOLUTION
-    for i in np.ndindex(x.shape):
-        before = x[i]
+    for i, before in np.ndenumerate(x):
         x[i] = before + eps
-        above = float(f(x))
+        above = f(x)
         x[i] = before - eps
-        below = float(f(x))
+        below = f(x)
         x[i] = before
         slopes[i] = (above - below) / (2 * eps)
     ### END SOLUTION
@@ -80,11 +80,14 @@ def test_unit_numerical_gradient():
     """Central differences give the slope of any function, one entry at a time."""
     x = np.array([[1.0, -2.0], [0.5, 3.0]])
     expect.close(lambda: numerical_gradient(lambda x: (x ** 3).sum(), x), 3 * x ** 2, "the slope of x³ is 3x²", tol=1e-4, mistaken={
-        "divide by the whole distance, 2·eps": lambda got: np.allclose(got, 6 * x ** 2, atol=1e-3), "the step was never divided away": lambda got: np.abs(got).max() < 1e-3})
-    expect.close(x, [[1.0, -2.0], [0.5, 3.0]], "x is put back as it was", hint="keep the old entry and write it back after both steps")
+        "the two places are 2·eps apart: divide by all of that": 6 * x ** 2,
+        "divide the difference by how far apart the two places are": lambda got: 0 < np.abs(got).max() < 1e-3,
+        "all entries moved together: change one at a time": lambda got: np.ptp(got) < 1e-3 < got.max(),
+        "f after the step up, minus f after the step down": -3 * x ** 2})
+    expect.close(lambda: x, [[1.0, -2.0], [0.5, 3.0]], "x is put back as it was", tol=1e-9, hint="keep the old entry and write it back after both steps")
     expect.close(lambda: numerical_gradient(lambda x: np.abs(x).sum(), np.array([0.0])), [0.0], "both sides count alike", mistaken={
-        "that is a step to one side only: use x + eps and x - eps": [1.0]})
-    expect.close(lambda: numerical_gradient(lambda x: x[0] * x[1], np.array([2.0, 5.0])), [5.0, 2.0], "each entry has its own slope", tol=1e-4)
+        "that is a step to one side only: go up and down from x": lambda got: np.isclose(np.abs(got), 1)})
+    expect.close(lambda: numerical_gradient(lambda x: x[0] ** 3 * x[1], np.array([1.0, 2.0]), eps=0.1), [6.02, 1.0], "a step is as long as `eps` says")
 test_unit_numerical_gradient()
 
 # %% [markdown]
@@ -187,7 +190,8 @@ is registered. And `record` sits down in the empty chair that the door has had s
 #| export
 class Node:
     """How a value came about.  `inputs`: per input its Node, or the leaf Tensor, or None.  Never its own output."""
-    __slots__ = ("op", "rule", "inputs", "shape", "saved", "named", "order", "hooks")
+    __slots__ = ("op", "rule", "inputs", "shape", "saved", "order", "hooks")
+    __lt__ = lambda self, other: self.order > other.order        # a heap gives the newest first
 
 tick, age = itertools.count().__next__, attrgetter("order")      # numbers, upwards; and the one that a node got
 
@@ -213,7 +217,6 @@ def gradient(op):
     return register
 
 recording = ContextVar("recording", default=True)       # per thread and task; a dict while a checkpoint asks who takes part
-NOTHING = {}
 
 def record(op, args, arrays, params, extra, data):
     """A Node for what `op` just computed, or None where no gradient can be wanted."""
@@ -225,22 +228,24 @@ def record(op, args, arrays, params, extra, data):
     if rule is None and data.dtype.kind != "f":                  # comparisons and positions have no gradient
         return None
     node = Node()
-    node.op, node.rule, node.shape, node.order = op, rule, data.shape, tick()
-    node.saved, node.named, node.hooks, node.inputs, need = (), NOTHING, None, (inputs := []), []
+    node.op, node.rule, node.shape = op, rule, data.shape
+    node.order, node.saved, node.hooks = tick(), (), None
+    node.inputs, need = (inputs := []), []
     for x in args:
         wants = isinstance(x, Tensor) and x.requires_grad
         inputs.append((x.node or x) if wants else None)
         need.append(wants)
-    if rule is not None:
+    if rule is None:
+        return node
+    if rule.asks:
         if len(need) < len(rule.fill):                           # linear(x, w): b is left out
             arrays += rule.fill[len(need):]
             need += [False] * (len(rule.fill) - len(need))
-        if rule.asks:
-            arrays += need, data                                 # at -2 and -1
-            node.saved = rule.pick(arrays)
-        if rule.named:
-            known = {**rule.named, **params, **(extra or NOTHING), "shape": arrays[0].shape}
-            node.named = {n: known[n] for n in rule.named}
+        arrays += need, data                                     # at -2 and -1
+        node.saved = rule.pick(arrays)
+    if rule.named:
+        known = {**rule.named, **params, **(extra or {}), "shape": arrays[0].shape}
+        node.saved = (*node.saved, *[known[n] for n in rule.named])
     return node
 
 door.record = record
@@ -296,17 +301,23 @@ def _(g, need, b, out):
 # %% nbgrader={"grade": true, "grade_id": "test-rules-arithmetic", "locked": true, "points": 10, "schema_version": 3, "solution": false, "task": false}
 def test_unit_rules_arithmetic():
     """Each operation of arithmetic knows the slope towards each of its inputs."""
-    g, a, b = np.array([1.0, 10.0]), np.array([2.0, 3.0]), np.array([4.0, 5.0])
-    expect.close(lambda: multiply.rule.run(g, [True, True], a, b), [[4.0, 50.0], [2.0, 30.0]], "a product: each side's slope is the other side", mistaken={
-        "the slope for a is b, and the slope for b is a": [[2.0, 30.0], [4.0, 50.0]], "multiply by g: the chain rule": [[4.0, 5.0], [2.0, 3.0]]})
-    expect.close(lambda: subtract.rule.run(g, [True, True]), [[1.0, 10.0], [-1.0, -10.0]], "a difference: b counts negatively", mistaken={
-        "b is taken away, so its sign is minus": [[1.0, 10.0], [1.0, 10.0]]})
-    expect.close(lambda: negative.rule.run(g), [-1.0, -10.0], "the negative")
-    expect.close(lambda: divide.rule.run(g, [True, True], b, a / b), [g / b, -g * a / b ** 2], "a quotient", mistaken={
-        "the slope for b is negative: a larger divisor makes less": lambda got: np.allclose(got[1], g * a / b ** 2),
-        "-out / b, and out is a / b already": lambda got: np.allclose(got[1], -g * a / b)})
-    expect.same(lambda: [x is None for x in multiply.rule.run(g, [False, True], a, b)], [True, False], "nobody wants a's: None", hint="look at need[0] and need[1]")
-    expect.close(g, [1.0, 10.0], "g is as it was", hint="never write into g: make a new array")
+    g, a, b = np.array([3.0, 10.0]), np.array([2.0, 7.0]), np.array([4.0, 5.0])
+    for t in (g, a, b):
+        t.flags.writeable = False                                        # others are looking at the same memory
+    writes = {ValueError: "never write into g or into what you asked for: make a new array"}
+    expect.close(lambda: negative.rule.run(g), [-3.0, -10.0], "the negative", raises=writes, mistaken={"when a grows, -a falls: the slope is -1": g})
+    expect.close(lambda: subtract.rule.run(g, [True, True]), [[3.0, 10.0], [-3.0, -10.0]], "a difference", raises=writes, mistaken={
+        "b is taken away: its slope is -1": [g, g], "a is not taken away, b is": lambda got: np.allclose(got, [-g, g])})
+    expect.close(lambda: multiply.rule.run(g, [True, True], a, b), [[12.0, 50.0], [6.0, 70.0]], "a product: each side's slope is the other side", raises=writes, mistaken={
+        "the slope for a is b, and the slope for b is a": [g * a, g * b], "multiply by g: the chain rule": [b, a]})
+    expect.close(lambda: divide.rule.run(g, [True, True], b, a / b), [g / b, -g * a / b ** 2], "a quotient", raises=writes, mistaken={
+        "the slope for b is negative: a larger divisor makes less": [g / b, g * a / b ** 2], "multiply by g: the chain rule": [1 / b, -a / b ** 2],
+        "the slope for b is -a / b²; out has only one of the two b": [g / b, -g * a / b],
+        "out is a / b already: only one more b is missing": [g / b, -g * a / b ** 3]})
+    expect.same(lambda: subtract.rule.run(g, [True, False])[1], None, "a - b: None for b, whose slope nobody wants", hint="look at need[1]")
+    for need in ((True, False), (False, True)):
+        expect.same(lambda: tuple(t is not None for t in multiply.rule.run(g, need, a, b)), need, "a * b: None for what nobody wants", hint="look at need[0] and need[1]")
+        expect.same(lambda: tuple(t is not None for t in divide.rule.run(g, need, b, a / b)), need, "a / b: None for what nobody wants", hint="look at need[0] and need[1]")
 test_unit_rules_arithmetic()
 
 # %% [markdown]
@@ -346,14 +357,16 @@ def _(g, need, a, b):
 def test_unit_matmul_gradients():
     """The gradients of a matrix product are matrix products."""
     rng = np.random.default_rng(0)
-    a, b, g = rng.normal(size=(2, 3)), rng.normal(size=(3, 4)), rng.normal(size=(2, 4))
-    expect.close(lambda: matmul_gradients(g, [True, True], a, b)[0], numerical_gradient(lambda a: ((a @ b) * g).sum(), a), "for a, as small steps say", tol=1e-4, raises={
-        ValueError: "the shapes must work out: (n, m) @ (m, k) gives (n, k)"})
-    expect.close(lambda: matmul_gradients(g, [True, True], a, b)[1], numerical_gradient(lambda b: ((a @ b) * g).sum(), b), "for b", tol=1e-4)
-    batch = rng.normal(size=(5, 2, 3))
-    expect.same(lambda: matmul_gradients(np.ones((5, 2, 4)), [True, True], batch, b)[1].shape, (5, 3, 4), "a batch keeps its place", hint="mT, not T: T would turn the batch round too")
-    expect.same(lambda: matmul_gradients(g, [True, False], a, b)[1], None, "nobody wants b's")
-    expect.same([x.shape for x in matmul.rule.run(np.ones(2), [True, True], a, b[:, 0])], [(2, 3), (3,)], "a vector is a matrix of one column")
+    for batch, hint in (((), "write the shapes down: only one order gives (n, m) @ (m, k) = (n, k)"), ((5,), "mT, not T: T would turn the batch round too")):
+        a, b, g = (rng.normal(size=(*batch, *shape)) for shape in ((2, 3), (3, 4), (2, 4)))
+        loss, fits = lambda a, b: ((a @ b) * g).sum(), {"raises": {ValueError: hint}, "tol": 1e-4}
+        expect.close(lambda: matmul_gradients(g, [True, True], a, b)[0], numerical_gradient(lambda a: loss(a, b), a), "for a, as small steps say", **fits, mistaken={
+            "a's gradient has a's shape: that is it, turned round": lambda got: got.shape == (3, 2)})
+        expect.close(lambda: matmul_gradients(g, [True, True], a, b)[1], numerical_gradient(lambda b: loss(a, b), b), "for b", **fits, mistaken={
+            "b's gradient has b's shape: that is it, turned round": lambda got: got.shape == (4, 3)})
+    for need in ((True, False), (False, True)):
+        expect.same(lambda: tuple(t is not None for t in matmul_gradients(g, need, a, b)), need, "None for what nobody wants", hint="look at need[0] and need[1]")
+    expect.same([t.shape for t in matmul.rule.run(np.ones(2), [True, True], a[0], b[0, :, 0])], [(2, 3), (3,)], "a vector is a matrix of one column")
 test_unit_matmul_gradients()
 
 # %% [markdown]
@@ -367,7 +380,7 @@ Broadcasting used one number several times. What is used several times gets the 
 ```
 
 **Your turn.** Sum the array `g` back to the tuple `shape`: over the axes that are missing on the left, and over those where `shape` has 1 and `g`
-has more. Raise a ValueError where `g` could not have come from `shape` at all. Use only `g.sum(axis=(…), keepdims=True)` and `g.reshape(shape)`:
+has more. Raise a ValueError where `g` could not have come from `shape` at all. Use only `g.sum(axis=(…))` and `g.reshape(shape)`:
 later `g` may be a Tensor, which has both, too.
 """
 
@@ -381,10 +394,10 @@ def unbroadcast(g, shape):
     """
     ### BEGIN SOLUTION
     extra = g.ndim - len(shape)
-    if extra < 0 or any(n != m and n != 1 for n, m in zip(shape, g.shape[extra:])):
+    if extra < 0 or any(n not in (1, m) for n, m in zip(shape, g.shape[extra:])):
         raise ValueError(f"{shape} does not broadcast to {g.shape}")
-    stretched = [extra + i for i, n in enumerate(shape) if n == 1 and g.shape[extra + i] != 1]
-    return g.sum(axis=(*range(extra), *stretched), keepdims=True).reshape(shape)
+    axes = tuple(i for i in range(g.ndim) if i < extra or shape[i - extra] == 1)
+    return g.sum(axis=axes).reshape(shape)
     ### END SOLUTION
 
 # %% nbgrader={"grade": true, "grade_id": "test-unbroadcast", "locked": true, "points": 8, "schema_version": 3, "solution": false, "task": false}
@@ -393,14 +406,16 @@ def test_unit_unbroadcast():
     g = np.arange(24.0).reshape(2, 3, 4)
     expect.close(lambda: unbroadcast(g, (4,)), g.sum((0, 1)), "axes that were missing are summed", mistaken={
         "sum, do not average": g.mean((0, 1)), "sum, do not take the first": g[0, 0]})
-    expect.close(lambda: unbroadcast(g, (2, 1, 4)), g.sum(1, keepdims=True), "a size of 1 that was stretched is summed, and stays", raises={
-        ValueError: "sum also over the axes where `shape` has 1 and `g` has more; keepdims=True keeps them, of size 1"})
-    expect.close(lambda: unbroadcast(g, (3, 1)), g.sum((0, 2)).reshape(3, 1), "both at once")
+    expect.close(lambda: unbroadcast(g, (2, 1, 4)), g.sum(1, keepdims=True), "a size of 1 that was stretched is summed, and stays", mistaken={
+        "the axis of size 1 stays: bring the sum to `shape`": lambda got: got.shape == (2, 4)}, raises={
+        ValueError: "sum also over the axes where `shape` has 1 and g has more"})
+    expect.close(lambda: unbroadcast(g, (3, 1)), g.sum((0, 2)).reshape(3, 1), "both at once", raises={
+        ValueError: "shapes line up on the right: axis 0 of this `shape` is axis 1 of g"})
     expect.close(lambda: unbroadcast(g, ()), g.sum(), "down to a single number")
     expect.close(lambda: unbroadcast(g, (2, 3, 4)), g, "nothing to do", raises={TypeError: "an empty tuple of axes sums nothing; that is fine"})
     expect.same(lambda: unbroadcast(np.ones((0, 3)), (1, 3)).tolist(), [[0.0, 0.0, 0.0]], "a size of 1 that was stretched to 0 gets zeros")
-    expect.raises(ValueError, lambda: unbroadcast(g, (5,)), "a shape that it cannot have come from", hint="compare the sizes from the right")
-    expect.raises(ValueError, lambda: unbroadcast(np.ones(3), (2, 3)), "nor one that is larger")
+    for wide, wrong in (((2, 3, 4), (6, 2)), ((2, 3, 4), (5,)), ((0, 3), (0, 5)), ((0, 3), (0, 0)), ((0,), (0, 0))):
+        expect.raises(ValueError, lambda: unbroadcast(np.ones(wide), wrong), f"{wrong} cannot be stretched to {wide}", hint="compare the sizes from the right: alike, or 1 in `shape`; and g has at least as many axes")
 test_unit_unbroadcast()
 
 # %% [markdown]
@@ -429,17 +444,34 @@ def newest_first(roots):
 def test_unit_newest_first():
     """The operations behind a value come newest first, each of them once."""
     x = Tensor([1.0], requires_grad=True)
-    h = x * 2.0
-    y = h * h + h
-    expect.same(lambda: [n.op.__name__ for n in newest_first([y.node])], ["add", "multiply", "multiply"], "newest first, each once", mistaken={
-        "h is used three times, but made once: remember what you have seen": lambda got: len(got) > 3, "that is the oldest first": ["multiply", "multiply", "add"]}, raises={
-        AttributeError: "a leaf Tensor has no `inputs`: follow only what is a Node"})
+    h = x.exp()
+    y = h + h * h
+    expect.same(lambda: [n.op.__name__ for n in newest_first([y.node])], ["add", "multiply", "exp"], "newest first, each once", mistaken={
+        "h is used three times, but made once: remember what you have seen": lambda got: len(got) > 3,
+        "what is used comes after all that use it: sort by `order`, newest first": lambda got: len(got) == 3,
+        "the roots belong to it, too": lambda got: "add" not in got}, raises={
+        AttributeError: "a leaf has no `inputs`, None neither: follow only Nodes"})
+    roots = [h.node, y.node]
+    expect.same(lambda: [n.op.__name__ for n in newest_first(roots)], ["add", "multiply", "exp"], "several roots, one of them behind another")
+    expect.same(lambda: len(roots), 2, "the list of roots is as it was", hint="pop from a list of your own")
+
+    class Patient(list):
+        """Inputs that may be looked at a few times, but not once for every path."""
+        looks = 0
+
+        def __iter__(self):
+            self.looks += 1
+            if self.looks > 9:
+                raise RuntimeError("the same node was visited ten times")
+            return super().__iter__()
     for _ in range(60):
-        y = y + y
-    expect.same(lambda: len(newest_first([y.node])), 63, "sixty doublings are sixty operations")
+        y = y * 0.5 + y
+        y.node.inputs = Patient(y.node.inputs)
+    expect.same(lambda: len(newest_first([y.node])), 123, "sixty times two operations, on two paths each", raises={
+        RuntimeError: "you walk down every path: skip a node that you have seen before"})
     for _ in range(20_000):
         y = y + x
-    expect.same(lambda: len(newest_first([y.node])), 20_063, "a chain of 20,000", raises={RecursionError: "use a list as a stack, not recursion"})
+    expect.same(lambda: len(newest_first([y.node])), 20_123, "a chain of 20,000", raises={RecursionError: "use a list as a stack, not recursion"})
 test_unit_newest_first()
 
 # %% [markdown]
@@ -462,7 +494,7 @@ def call_rule(node, g, create_graph=False):
     if rule is None:
         raise NotImplementedError(f"'{node.op.__name__}' has no gradient rule; write one with @gradient({node.op.__name__})")
     saved = as_tensors(node) if create_graph else saved
-    got = rule.run(g, *saved, **node.named) if not door.around else through(node.op, rule.run, [g, *saved], node.named)
+    got = rule.run(g, *saved) if not door.around else through(node.op, rule.run, [g, *saved], {})
     got = got if type(got) is tuple else (got,)
     if len(got) < len(inputs) and any(i is not None for i in inputs[len(got):]):
         raise RuntimeError(f"the rule of '{node.op.__name__}' has no gradient for its input number {len(got) + 1}, and one is wanted")
@@ -484,23 +516,23 @@ def simple_pull(node, g):
 # %% nbgrader={"grade": true, "grade_id": "test-simple-pull", "locked": true, "points": 10, "schema_version": 3, "solution": false, "task": false}
 def test_unit_simple_pull():
     """Gradients are carried to the leaves, and add up where paths meet."""
-    a, b = Tensor([2.0, 1.0], requires_grad=True), Tensor([3.0], requires_grad=True)
-    y = a * b + a                                                        # (2,)
-    one = np.ones(2, float32)
-    expect.close(lambda: simple_pull(y.node, one)[a], [4.0, 4.0], "a is used twice: its slopes add up", mistaken={
-        "the second gradient replaced the first: add them": lambda got: np.allclose(got, 1) or np.allclose(got, 3)})
-    expect.close(lambda: simple_pull(y.node, one)[b], [3.0], "b was stretched: its slopes are summed", mistaken={
-        "unbroadcast to the input's shape": lambda got: got.shape == (2,)}, raises={KeyError: "keep a gradient for every input that is not None"})
-    c = Tensor([5.0, 5.0])
-    expect.same(lambda: list(simple_pull((a * c).node, one)), [a], "c wants no gradient", raises={
+    a, b, c = Tensor([2.0, 1.0], requires_grad=True), Tensor([3.0], requires_grad=True), Tensor([5.0, 5.0])
+    y, g = a * b + a * a, np.array([1.0, 10.0], float32)                 # (2,)
+    expect.close(lambda: simple_pull(y.node, g)[a], [7.0, 50.0], "a is used three times: its slopes add up", mistaken={
+        "one gradient replaced another: add them": lambda got: np.allclose(got, g * a.data) or np.allclose(got, g * b.data)},
+        raises={KeyError: "each input that is not None gets its gradient in the dict", AttributeError: "skip inputs that are None"})
+    expect.close(lambda: simple_pull(y.node, g)[b], [12.0], "b was stretched: its slopes are summed", mistaken={
+        "unbroadcast to the input's shape": lambda got: got.shape == (2,)})
+    expect.same(lambda: list(simple_pull((a + c).node, g)), [a], "c wants no gradient", raises={
         AttributeError: "skip inputs that are None"}, hint="what is left in the dict are the leaves that want a gradient")
-    y = b
-    for _ in range(60):
-        y = y + y
-    expect.close(lambda: simple_pull(y.node, np.ones(1, float32))[b], [2.0 ** 60], "sixty doublings, at once")
+    silent = op(lambda a, b: a + b)
+    gradient(silent)(lambda g: (None, g))
+    expect.same(lambda: list(simple_pull(silent(a, b).node, g)), [b], "this rule has no gradient for a", raises={AttributeError: "skip gradients that are None"})
     x = Tensor([2.0], requires_grad=True)
     h = x * x
-    expect.close(lambda: simple_pull((h * h * x).node, np.ones(1, float32))[x], [80.0], "the slope of x⁵ at 2 is 5 · 16")
+    for _ in range(10):
+        h = h + h
+    expect.close(lambda: simple_pull((h * x).node, np.ones(1, float32))[x], [1024 * 12.0], "the slope of 1024 x³ at 2")
 test_unit_simple_pull()
 
 # %% [markdown]
@@ -508,6 +540,7 @@ test_unit_simple_pull()
 ## 7 · The engine
 `simple_pull` is the whole idea. The engine below is the same loop with what daily use needs; it is given, so read it beside yours:
 
+* **One walk.** A node waits in a heap once it has a gradient, and the newest comes out next: no walk beforehand to find them all.
 * **Owned memory.** `add` returns `g` twice, so two leaves would share one buffer, and clipping one in place would change the other. `deposit`
   copies a leaf's gradient where it might be anybody else's. Sums are made in a new array the first time, in place after that.
 * **Freeing.** A node lets go of what it saved as soon as it has been used, unless `retain_graph=True`.
@@ -522,11 +555,13 @@ One thing it cannot see: if you change `x.data` between forward and backward, th
 #| export
 def pull(grads, wanted=(), retain_graph=False, create_graph=False):
     """Carry gradients {Node or leaf: g} down the graph; returns {leaf: g}, and {node: g} for nodes that are `wanted`."""
-    found, owned = {}, set()
-    for node in newest_first([n for n in grads if type(n) is Node]):
-        g = grads.pop(node, None)
-        if g is None:                                            # nobody above had a gradient for it
-            continue
+    waiting, found, owned = [], {}, set()
+    for root in grads:
+        if type(root) is Node:
+            heappush(waiting, root)
+    while waiting:
+        node = heappop(waiting)
+        g = grads.pop(node)
         if node.hooks:
             g = hooked(node.hooks, g)
         if node in wanted:
@@ -545,16 +580,19 @@ def pull(grads, wanted=(), retain_graph=False, create_graph=False):
             before = grads.get(i)
             if before is None:
                 grads[i] = gi
+                if type(i) is Node:
+                    heappush(waiting, i)
             elif i in owned:
                 before += gi
             else:
                 grads[i] = before + gi if create_graph else np.asarray(before + gi)
                 create_graph or owned.add(i)
         if not retain_graph:
-            node.inputs, node.saved, node.named = (), None, None
-    for leaf, g in grads.items():
-        found[leaf] = hooked(leaf.hooks, g) if leaf.hooks else g
-    return found
+            node.inputs, node.saved = (), None
+    for leaf in grads:                                           # only leaves are left
+        if leaf.hooks:
+            grads[leaf] = hooked(leaf.hooks, grads[leaf])
+    return grads | found
 
 def hooked(hooks, g):
     """`g` as the hooks leave it; each gets a Tensor, and may return another."""
@@ -573,17 +611,18 @@ def wrap(array, node=None):
     out.data, out.node, out.requires_grad, out.grad, out.hooks = array, node, node is not None, None, None
     return out
 
-def deposit(leaf, g, taken):
-    """Add `g` to `leaf.grad`, in memory that belongs to this leaf alone; `taken`: ids of arrays that belong to somebody."""
-    if type(g) is Tensor:                                        # create_graph
-        leaf.grad = g if leaf.grad is None else leaf.grad + g
-    elif leaf.grad is not None:
-        np.add(leaf.grad.data, g, out=leaf.grad.data)
-    else:
-        if g.dtype is not leaf.data.dtype or g.base is not None or id(g) in taken:
-            g = np.array(g, leaf.data.dtype)
-        taken.add(id(g))
-        leaf.grad = wrap(g)
+def deposit(gradients, taken):
+    """Add each g of {leaf: g} to `leaf.grad`, in memory that is this leaf's alone; `taken`: ids of arrays that are somebody's."""
+    for leaf, g in gradients.items():
+        if type(g) is Tensor:                                    # create_graph
+            leaf.grad = g if leaf.grad is None else leaf.grad + g
+        elif leaf.grad is not None:
+            np.add(leaf.grad.data, g, out=leaf.grad.data)
+        else:
+            if g.dtype is not leaf.data.dtype or g.base is not None or id(g) in taken:
+                g = np.array(g, leaf.data.dtype)
+            taken.add(id(g))
+            leaf.grad = wrap(g)
 
 def first_gradient(t, gradient, create_graph):
     """The gradient that backward begins with: the one given, or 1 for a single number."""
@@ -608,9 +647,7 @@ def backward(self, gradient=None, retain_graph=None, create_graph=False):
     Tensor([6.])
     """
     g = first_gradient(self, gradient, create_graph)
-    taken = {id(g)}
-    for leaf, g in pull({self.node or self: g}, (), create_graph if retain_graph is None else retain_graph, create_graph).items():
-        deposit(leaf, g, taken)
+    deposit(pull({self.node or self: g}, (), create_graph if retain_graph is None else retain_graph, create_graph), taken={id(g)})
 
 def zero_grad(self):
     """Forget the gradient, so that the next backward starts from nothing."""
@@ -684,33 +721,38 @@ def is_grad_enabled():
 # %% nbgrader={"grade": true, "grade_id": "test-grad-mode", "locked": true, "points": 6, "schema_version": 3, "solution": false, "task": false}
 def test_unit_grad_mode():
     """Inside no_grad nothing is recorded, and afterwards all is as before."""
+    from contextlib import suppress
+    from contextvars import copy_context                                 # in a copy, a mistake here does not show in the cells below
     x = Tensor([2.0], requires_grad=True)
 
-    def leave_by_an_error():
-        """Raise inside no_grad."""
-        with no_grad():
-            raise KeyError("the body failed")
-
     def inside():
-        """What is recorded in each of three nested blocks, and after them."""
         with no_grad():
             y = x * 2.0
             with enable_grad():
                 z = x * 2.0
             w = x * 2.0
         return y.requires_grad, z.requires_grad, w.requires_grad, (x * 2.0).requires_grad
-    expect.same(inside, (False, True, False, True), "off, on inside of off, off again, on again", hint="reset the token after `yield`")
-    expect.raises(KeyError, leave_by_an_error, "the body's own error comes out", hint="do not catch the error, only tidy up: finally")
-    after = is_grad_enabled()
-    recording.set(True)                                                  # so that a mistake here does not show in the cells below
-    expect.same(after, True, "and recording is on again after it", hint="reset in `finally`, so that an error cannot leave it off")
+
+    def leave_by_an_error():
+        with no_grad():
+            raise KeyError("the body failed")
+
+    def after_an_error():
+        with suppress(KeyError):
+            leave_by_an_error()
+        return is_grad_enabled()
+    expect.same(lambda: copy_context().run(inside), (False, True, False, True), "off, on inside of off, off again, on again", mistaken={
+        "after the inner block comes back what was there before it: off": (False, True, True, True),
+        "set what `on` says: the inner block turns recording on": (False, False, False, True)})
+    expect.raises(KeyError, lambda: copy_context().run(leave_by_an_error), "the body's own error comes out", hint="do not catch the error, only tidy up: finally")
+    expect.same(lambda: copy_context().run(after_an_error), True, "and recording is on again after it", hint="reset in `finally`, so that an error cannot leave it off")
 test_unit_grad_mode()
 
 # %% [markdown]
 """
 ## 9 · The rest of the table
 Rules must work on arrays, and on Tensors when second derivatives are wanted. `run` chooses: an operation on Tensors is called as it is, on arrays
-its bare `forward` is. `spread(g, shape, dim, keepdim)` brings the gradient of a reduction back to the input's `shape`:
+its bare `forward` is. `spread(g, shape, dim)` brings the gradient of a reduction back to the input's `shape`:
 
 ```
  x (2, 3)  ──sum over dim 1──►  out (2,)             forward
@@ -718,8 +760,7 @@ its bare `forward` is. `spread(g, shape, dim, keepdim)` brings the gradient of a
 ```
 
 **Your turn.** A sum hands its gradient to each number that went into it; a mean, a share of it: `out` has one number for each result, so
-`out.size / math.prod(shape)` is the share. (Where `shape` has a 0, divide by 1 instead.) `dim` and `keepdim` are what the reduction was called
-with.
+`out.size / math.prod(shape)` is the share. (Where `shape` has a 0, divide by 1 instead.) `dim` is what the reduction was called with.
 """
 
 # %% nbgrader={"grade": false, "grade_id": "rules-reductions", "locked": false, "schema_version": 3, "solution": true, "task": false}
@@ -728,25 +769,25 @@ def run(op, *args, **settings):
     """The operation `op` where an argument is a Tensor; its bare forward where they are arrays."""
     return (op if any(isinstance(x, Tensor) for x in args) else op.__wrapped__)(*args, **settings)
 
-def spread(g, shape, dim, keepdim):
+def spread(g, shape, dim):
     """The gradient of a reduction, once for each number that went into it: back to `shape`."""
-    if dim is not None and not keepdim:
-        axes = {d % len(shape) for d in (dim if isinstance(dim, (tuple, list)) else (dim,))}
+    if dim is not None:
+        axes = {range(len(shape) or 1)[d] for d in (dim if isinstance(dim, (tuple, list)) else (dim,))}     # () has an axis 0, as in NumPy
         g = g.reshape(tuple(1 if i in axes else n for i, n in enumerate(shape)))
     return run(expand, g, shape=shape)
 
 @gradient(reduce_sum)
-def _(g, dim, keepdim, shape):
+def _(g, dim, shape):
     """out = x.sum(dim): the gradient for x, of shape `shape`."""
     ### BEGIN SOLUTION
-    return spread(g, shape, dim, keepdim)
+    return spread(g, shape, dim)
     ### END SOLUTION
 
 @gradient(mean)
-def _(g, out, dim, keepdim, shape):
+def _(g, out, dim, shape):
     """out = x.mean(dim): the gradient for x, of shape `shape`."""
     ### BEGIN SOLUTION
-    return spread(g * (out.size / max(math.prod(shape), 1)), shape, dim, keepdim)
+    return spread(g * (out.size / max(math.prod(shape), 1)), shape, dim)
     ### END SOLUTION
 
 # %% [markdown]
@@ -790,9 +831,9 @@ gradient(dropout)(lambda g, keep, p: g * keep * (1 / (1 - p) if p < 1 else 0.0))
 
 @gradient(amax)
 @gradient(amin)
-def _(g, x, out, dim, keepdim):
-    hit = np.equal(bare(x), bare(spread(out, x.shape, dim, keepdim)))
-    return spread(g, x.shape, dim, keepdim) * (hit / hit.sum(axis=dim, keepdims=True)).astype(g.dtype)
+def _(g, x, out, dim):
+    hit = np.equal(bare(x), bare(spread(out, x.shape, dim)))
+    return spread(g, x.shape, dim) * (hit / hit.sum(axis=dim, keepdims=True)).astype(g.dtype)
 
 def _larger(g, need, ahead):
     first = np.heaviside(ahead, 0.5).astype(g.dtype)             # 1 where it is ahead, a half where they are equal
@@ -887,14 +928,25 @@ def test_unit_rules_activations():
         steps = numerical_gradient(lambda x: (f(Tensor(x, dtype=float64)).data * g).sum(), x.copy())
         expect.close(lambda: simple_pull(f(t).node, g)[t], steps, why, tol=1e-4, **help)
 
-    agrees(lambda t: t.sum(dim=1), "a sum hands its gradient to all", hint="spread(g, shape, dim, keepdim)")
-    agrees(lambda t: t.mean(dim=0, keepdim=True), "a mean hands on a share", hint="each of n numbers has an n-th: g times out.size / math.prod(shape)")
-    agrees(lambda t: t.mean(), "also of everything")
-    agrees(relu, "relu lets g through where out > 0")
-    agrees(sigmoid, "sigmoid: out (1 - out)")
-    agrees(tanh, "tanh: 1 - out²")
-    agrees(softmax, "softmax along the last axis", hint="the sum of g · out is along dim, with keepdims=True")
-    agrees(lambda t: softmax(t, dim=0), "softmax along another axis", hint="use `dim`, not a fixed axis")
+    top = np.tile(weigh[0], (2, 1))                                      # g for dim=0, once a row
+    agrees(lambda t: t.sum(dim=1), "a sum hands its gradient to all", hint="each number of g belongs to a whole row of x: bring it back to x's shape")
+    agrees(lambda t: t.sum(dim=0, keepdim=True), "also where the summed axis was kept")
+    agrees(lambda t: t.mean(dim=0, keepdim=True), "a mean hands on a share", mistaken={
+        "each of n numbers moves the mean by an n-th: a share of g": top, "the share is below 1: results divided by inputs": 2 * top,
+        "divide by how many numbers went into *one* result": top / 6})
+    agrees(lambda t: t.mean(dim=1), "whether the axis is kept or not")
+    agrees(lambda t: t.mean() + t[1, 2].mean(), "and of everything, or of one number alone")
+    expect.same(lambda: mean.rule.run(np.ones(3), np.ones(3), 0, (0, 3)).shape, (0, 3), "a mean of nothing", raises={ZeroDivisionError: "where `shape` has a 0, divide by 1"})
+    agrees(relu, "relu lets g through where out > 0", mistaken={
+        "nothing gets through where out is 0": weigh, "look at out, not at g: where is it positive?": weigh * (weigh > 0), "multiply by g: the chain rule": x > 0})
+    s, t, p = sigmoid(Tensor(x)).numpy(), np.tanh(x), softmax(Tensor(x)).numpy()
+    agrees(sigmoid, "sigmoid: out (1 - out)", mistaken={"both factors: out, and 1 - out": weigh * s, "multiply by g: the chain rule": s * (1 - s)})
+    agrees(tanh, "tanh: 1 - out²", mistaken={"the output is squared": weigh * (1 - t), "multiply by g: the chain rule": 1 - t * t})
+    agrees(softmax, "softmax along the last axis", mistaken={
+        "every output depends on every input: the sum is missing": weigh * p * (1 - p), "g · out is summed, not g alone": p * (weigh - weigh.sum(1, keepdims=True)),
+        "the sum is along `dim`, not over everything": p * (weigh - (weigh * p).sum())}, raises={
+        ValueError: "the sum keeps its axis, with size 1: keepdims=True"})
+    agrees(lambda t: softmax(t.reshape(1, 2, 3), dim=1), "softmax along another axis", hint="use `dim`, not a fixed axis")
     for f in (log_softmax, leaky_relu, erf, silu, gelu, lambda t: gelu(t, approximate="tanh")):
         agrees(f, "those that were given")
 test_unit_rules_activations()
@@ -919,10 +971,10 @@ def rows(t):
 def _(g, need, x, w):
     """out = x @ w + b: the gradients for x (…, in), w (in, out) and b (out,), from g (…, out)."""
     ### BEGIN SOLUTION
-    g2 = rows(g)
-    dx = (g2 @ w.mT).reshape(x.shape) if need[0] else None
-    dw = rows(x).mT @ g2 if need[1] else None
-    return dx, dw, g2.sum(axis=0) if need[2] else None
+    g = rows(g)
+    dx = (g @ w.mT).reshape(x.shape) if need[0] else None
+    dw = rows(x).mT @ g if need[1] else None
+    return dx, dw, g.sum(axis=0) if need[2] else None
     ### END SOLUTION
 
 # %% nbgrader={"grade": true, "grade_id": "test-rule-linear", "locked": true, "points": 6, "schema_version": 3, "solution": false, "task": false}
@@ -930,11 +982,18 @@ def test_unit_rule_linear():
     """A layer passes gradients to its input, its weight and its bias, and only where they are wanted."""
     rng = np.random.default_rng(0)
     x, w, b, g = (rng.normal(size=s) for s in ((2, 4, 3), (3, 5), (5,), (2, 4, 5)))
-    layer = lambda x, w, b: ((x @ w + b) * g).sum()
-    expect.close(lambda: linear.rule.run(g, [True] * 3, x, w)[0], numerical_gradient(lambda x: layer(x, w, b), x), "for the input, with its axes in front", tol=1e-4, hint="bring it back to x.shape")
-    expect.close(lambda: linear.rule.run(g, [True] * 3, x, w)[1], numerical_gradient(lambda w: layer(x, w, b), w), "for the weight", tol=1e-4, hint="read x and g as tables: rows(x).mT @ rows(g)")
-    expect.close(lambda: linear.rule.run(g, [True] * 3, x, w)[2], numerical_gradient(lambda b: layer(x, w, b), b), "for the bias", tol=1e-4, hint="it was stretched over all rows: sum over them")
-    expect.same(lambda: [t is None for t in linear.rule.run(g, [False, True, False], x, w)], [True, False, True], "nobody wants the input's and the bias's", hint="look at need[0], need[1], need[2]")
+    layer, wanted = lambda x, w, b: ((x @ w + b) * g).sum(), [True, True, True]
+    expect.close(lambda: linear.rule.run(g, wanted, x, w)[0], numerical_gradient(lambda x: layer(x, w, b), x), "for the input, with its axes in front", tol=1e-4, mistaken={
+        "the table has all rows; bring it back to x.shape": lambda got: got.shape == (8, 3)}, raises={
+        ValueError: "(rows, out) @ (out, in) gives (rows, in): w must be turned"})
+    expect.close(lambda: linear.rule.run(g, wanted, x, w)[1], numerical_gradient(lambda w: layer(x, w, b), w), "for the weight", tol=1e-4, mistaken={
+        "w is (in, out): x comes first in the product": lambda got: got.shape == (5, 3),
+        "the weight is used in every row: read x and g as tables first": lambda got: got.ndim == 3}, raises={
+        ValueError: "(in, rows) @ (rows, out) gives (in, out): read x and g as tables, and turn x"})
+    expect.close(lambda: linear.rule.run(g, wanted, x, w)[2], numerical_gradient(lambda b: layer(x, w, b), b), "for the bias", tol=1e-4, mistaken={
+        "sum over the rows, do not average": g.mean((0, 1)), "it was stretched over all rows: sum over every axis but the last": lambda got: got.ndim > 1})
+    for need in ((True, False, False), (False, True, True), (False, False, True)):
+        expect.same(lambda: tuple(t is not None for t in linear.rule.run(g, need, x, w)), need, "None for what nobody wants", hint="look at need[0], need[1], need[2]")
     scores, target = Tensor(rng.normal(size=(4, 3)), requires_grad=True, dtype=float64), np.array([0, 2, 1, 1])
     for settings in ({}, {"label_smoothing": 0.1}, {"ignore_index": 1}, {"reduction": "sum"}):
         expect.close(simple_pull(cross_entropy(scores, target, **settings).node, np.ones(()))[scores],
@@ -977,11 +1036,14 @@ def grad(outputs, inputs, grad_outputs=None, retain_graph=None, create_graph=Fal
 
 def as_tensors(node):
     """What a rule asked for, as Tensors that remember where they came from."""
-    for name, value in node.named.items():
+    asks, named = node.rule.asks, node.rule.named
+    settings = node.saved[len(asks):]
+    for name, value in zip(named, settings):
         if isinstance(value, ndarray) and value.dtype.kind == "f":
             raise RuntimeError(f"no second derivative: '{node.op.__name__}' keeps '{name}', which depends on its inputs")
     sources = [*node.inputs, *[None] * len(node.op.places), None, node]         # a leaf, a Node or None each; the last is `out`'s
-    return [s if isinstance(s := sources[k], Tensor) else wrap(v, s) if isinstance(v, ndarray) else v for k, v in zip(node.rule.asks, node.saved)]
+    inputs = [s if isinstance(s := sources[k], Tensor) else wrap(v, s) if isinstance(v, ndarray) else v for k, v in zip(asks, node.saved)]
+    return [*inputs, *settings]
 
 def gradcheck(fn, inputs, eps=1e-6, atol=1e-5, rtol=1e-3):
     """True where the gradients of `fn(*inputs)` agree with central differences.  As `torch.autograd.gradcheck`.

@@ -1,6 +1,5 @@
 """The course as it stands in this repository: its documents, solved and stripped, and small courses made from parts of it."""
 
-import shutil
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,8 @@ import pytest
 from tito.cells import Document, document
 from tito.check.verdict import Verdict, judge
 from tito.course import Course, Module
+from tito.dev.checks import subject
+from tito.dev.checks.subject import package_file as package_file
 from tito.dev.source import notebook, strip
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -39,17 +40,6 @@ def verdict(work: Document, module: Module, root: Path = ROOT) -> Verdict:
     return judge(work, root, module.number, module.label)
 
 
-def package_file(module: Module) -> Path:
-    """Where the module stands in the package, relative to a course's root."""
-    return Path("tinytorch", *solved(module).default_exp.split(".")).with_suffix(".py")
-
-
 def built_to(number: int, root: Path) -> Path:
     """A course's folder in `root`, with the package of modules 1 to `number` and not one file more."""
-    (root / "modules").mkdir(parents=True)
-    shutil.copy2(ROOT / "settings.ini", root)
-    shutil.copytree(ROOT / "tinytorch", root / "tinytorch", ignore=shutil.ignore_patterns("__pycache__"))
-    for module in MODULES:
-        if module.number > number:
-            (root / package_file(module)).unlink()
-    return root
+    return subject.built_to(COURSE, number, root)

@@ -199,6 +199,8 @@ def test_module():
 test_module()
 '''
 
+HIDDEN = {"01_tensor": (("tensor", "tensor-add"), "test-add"), "02_activations": (("relu",), "test-relu"),
+          "03_autograd": (("backward",), "test-backward")}
 SOURCES = {"01_tensor": TENSOR, "02_activations": ACTIVATIONS, "03_autograd": AUTOGRAD}
 
 
@@ -211,4 +213,8 @@ def write_course(root: Path) -> None:
     (root / "settings.ini").write_text(SETTINGS, encoding="utf-8")
     (root / ".gitignore").write_text(".venv/\n.ipynb_checkpoints/\nmodules/*/*.ipynb\n", encoding="utf-8")
     (root / "pyproject.toml").write_text('[project]\nname = "tiny"\n', encoding="utf-8")
-    (root / "modules" / "01_tensor" / "mistakes.py").write_text("# never leaves the course\n", encoding="utf-8")
+    for folder, (answers, test) in HIDDEN.items():
+        mistakes = "".join(f'Mistake("{answer}", "wrong", old="x", new="y", hint="never leaves the course")\n' for answer in answers)
+        (root / "modules" / folder / "mistakes.py").write_text(mistakes, encoding="utf-8")
+        probe = f'@probe("{test}")\ndef asked(tinytorch, rng):\n    """Never leaves the course."""\n'
+        (root / "modules" / folder / "probes.py").write_text(probe, encoding="utf-8")

@@ -27,15 +27,15 @@ def linear(x, w, b=None):
     """
     if np.ndim(x) == 0 or np.ndim(w) != 2:
         raise ValueError(f"x of shape (…, in) and w of shape (in, out) wanted, got {np.shape(x)} and {np.shape(w)}")
-    inner, (fan_in, fan_out) = x.shape[-1], w.shape
+    (*front, inner), (fan_in, fan_out) = x.shape, w.shape
     if inner != fan_in:
         raise ValueError(f"inner sizes {inner} and {fan_in} differ{'; did you mean w.T?' if inner == fan_out else ''}")
     if b is not None and np.shape(b) != (fan_out,):
         raise ValueError(f"the bias has shape {np.shape(b)}; {fan_out} outputs need ({fan_out},)")
-    y = (x if x.ndim == 2 else x.reshape(-1, inner)) @ w      # (rows, in) @ (in, out)
+    y = x.reshape(math.prod(front), inner) @ w                     # (rows, in) @ (in, out)
     if b is not None:
         y = np.add(y, b, out=y if y.dtype == b.dtype else None)    # (rows, out) + (out,)
-    return y if x.ndim == 2 else y.reshape(*x.shape[:-1], fan_out)
+    return y.reshape(*front, fan_out)
 
 
 # %% ../../modules/03_layers/layers_dev.py #initialisers
@@ -230,7 +230,7 @@ def dropout(x, *, p=0.5, generator=None):
     if not 0 <= p <= 1:
         raise ValueError(f"p is a probability, from 0 to 1, not {p}")
     kept = generator.random(x.shape, dtype=np.float32) >= p
-    return x * kept * (1 / (1 - p) if p < 1 else 0.0), {"keep": kept}
+    return (x * kept / (1 - p) if p < 1 else x * 0.0), {"keep": kept}
 
 
 # %% ../../modules/03_layers/layers_dev.py #train

@@ -57,7 +57,7 @@ def reduce_loss(loss, reduction, count=None):
     if reduction != "mean":
         raise ValueError(f"reduction is 'mean', 'sum' or 'none', not {reduction!r}")
     count = loss.size if count is None else count
-    if count == 0:
+    if not count:
         raise ValueError("nothing to average: the batch is empty, or all of it is ignored")
     return loss.sum() / count
 
@@ -103,7 +103,8 @@ def l1_loss(prediction, target, *, reduction="mean"):
     Tensor(1.)
     """
     prediction, target = paired(prediction, target)
-    return reduce_loss(absolute(prediction - target), reduction)
+    difference = prediction - target
+    return reduce_loss(absolute(difference), reduction)
 
 
 @composed
@@ -115,10 +116,10 @@ def huber_loss(prediction, target, *, reduction="mean", delta=1.0):
     >>> huber_loss(Tensor([0.5, 3.0]), Tensor([0.0, 0.0]), reduction="none")
     Tensor([0.125, 2.5  ])
     """
-    if delta <= 0:
-        raise ValueError(f"delta must be above 0, not {delta}")
     prediction, target = paired(prediction, target)
     difference = prediction - target
+    if delta <= 0:
+        raise ValueError(f"delta must be above 0, not {delta}")
     size = absolute(difference)
     return reduce_loss(where(size <= delta, 0.5 * difference * difference, delta * (size - 0.5 * delta)), reduction)
 
@@ -168,7 +169,7 @@ def nll_loss(log_probs, targets, *, ignore_index=-100, reduction="mean"):
     log_probs = log_probs if isinstance(log_probs, Tensor) else Tensor(log_probs)
     dim, places, keep = class_targets(log_probs, targets, ignore_index)
     loss = where(keep, -pick(log_probs, dim, places), 0.0)               # (N, 1, …)
-    return reduce_loss(loss.squeeze(dim), reduction, int(keep.sum()))
+    return reduce_loss(loss.squeeze(dim), reduction, keep.sum())
 
 
 # %% ../../modules/04_losses/losses_dev.py #cross-entropy
@@ -195,7 +196,7 @@ def cross_entropy(logits, targets, *, ignore_index=-100, reduction="mean", label
     total = p.sum(axis=dim, keepdims=True)
     loss = np.where(keep, np.log(total) - wanted, 0.0)                   # (N, 1, …)
     p /= total
-    return reduce_loss(loss.squeeze(dim), reduction, int(keep.sum())), {"p": p}
+    return reduce_loss(loss.squeeze(dim), reduction, int(keep.sum())), {"p": p}     # int: NumPy's int64 makes float64 of an array
 
 # %% ../../modules/04_losses/losses_dev.py #binary-cross-entropy
 @op
@@ -218,10 +219,10 @@ def binary_cross_entropy(prediction, target, *, reduction="mean"):
     >>> binary_cross_entropy(Tensor([0.5, 0.25]), Tensor([1.0, 0.0]), reduction="none")
     Tensor([0.6931, 0.2877])
     """
-    p, target = paired(prediction, target)
-    if not ((p.data >= 0) & (p.data <= 1)).all():
+    prediction, target = paired(prediction, target)
+    if not ((prediction.data >= 0) & (prediction.data <= 1)).all():
         raise ValueError("predictions must be probabilities, from 0 to 1; for scores of any size use binary_cross_entropy_with_logits")
-    return reduce_loss(-(target * clamped_log(p) + (1 - target) * clamped_log(1 - p)), reduction)
+    return reduce_loss(-(target * clamped_log(prediction) + (1 - target) * clamped_log(1 - prediction)), reduction)
 
 
 # %% ../../modules/04_losses/losses_dev.py #with-logits

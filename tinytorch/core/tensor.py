@@ -9,8 +9,8 @@ __all__ = ['float32', 'float64', 'int64', 'WEAK', 'SYMBOLS', 'ALIASES', 'OPS', '
            'memory_footprint', 'operand', 'settle', 'named', 'in_place', 'through', 'op', 'add', 'subtract', 'multiply',
            'divide', 'power', 'from_numpy', 'reflected', 'broadcast_shape', 'matmul', 'dot', 'sizes_of', 'reshape',
            'permute', 'expand', 'getitem', 'squeeze', 'transpose', 'unsqueeze', 'flatten', 'reduction', 'mean', 'var',
-           'concatenate', 'cat', 'where', 'masked_fill', 'clip', 'stack', 'manual_seed', 'tensor', 'arange', 'rand',
-           'randn', 'full', 'zeros', 'ones', 'eye']
+           'std', 'concatenate', 'cat', 'where', 'masked_fill', 'clip', 'stack', 'manual_seed', 'tensor', 'arange',
+           'rand', 'randn', 'full', 'zeros', 'ones', 'eye']
 
 # %% ../../modules/01_tensor/tensor_dev.py #imports
 import functools
@@ -25,9 +25,7 @@ float32, float64, int64 = np.dtype("float32"), np.dtype("float64"), np.dtype("in
 def as_array(data, dtype=None):
     """The ndarray for `data`: a number, a list of numbers or an array.
 
-    float64 becomes float32, unless `dtype` is given.
-
-    TypeError for what holds no numbers, such as text and objects.
+    float64 becomes float32, unless `dtype` is given.  TypeError for what holds no numbers, such as text and objects.
 
     >>> as_array([1.0, 2.0]).dtype, as_array([1, 2]).dtype, as_array([1.0], float64).dtype
     (dtype('float32'), dtype('int64'), dtype('float64'))
@@ -94,7 +92,7 @@ def memory_footprint(self):
 
 Tensor.memory_footprint = memory_footprint
 
-# %% ../../modules/01_tensor/tensor_dev.py #c812be91
+# %% ../../modules/01_tensor/tensor_dev.py #5b61b272
 # 1. Dtypes
 WEAK = {int, float, bool, type(None), slice, type(...), str}             # go through as they are
 
@@ -110,10 +108,10 @@ def operand(x, args):
     return x
 
 def settle(data, arrays):
-    """What an operation computed, as an ndarray that is float64 only if an input was."""
+    """What an operation computed, as an ndarray; its floats are float32, and of another dtype only if an input was."""
     data = np.asarray(data)
-    wide = any(isinstance(a, np.ndarray) and a.dtype == float64 for a in arrays)
-    return data.astype(float32) if data.dtype == float64 and not wide else data
+    known = data.dtype.kind != "f" or any(isinstance(a, np.ndarray) and a.dtype == data.dtype for a in arrays)
+    return data if known else data.astype(float32, copy=False)      # of truth values and bytes NumPy makes float16
 
 # %% ../../modules/01_tensor/tensor_dev.py #849b4a3d
 # 2. Names
@@ -160,7 +158,7 @@ def through(op, run, arrays, params):
         call = functools.partial(watch, call, op)
     return call(arrays, params)
 
-# %% ../../modules/01_tensor/tensor_dev.py #e2a31837
+# %% ../../modules/01_tensor/tensor_dev.py #cad0d12c
 def op(forward):
     """Lift a function of arrays to Tensors: the one door through which every operation passes.
 
@@ -188,7 +186,7 @@ def op(forward):
             raise named(error, lifted, arrays) from error
         if type(data) is tuple:
             data, extra = data
-        if type(data) is not np.ndarray or data.dtype is float64:
+        if type(data) is not np.ndarray or data.dtype is not float32:
             data = settle(data, arrays)
         out = new(Tensor)                                        # wrap
         out.data, out.grad, out.hooks = data, None, None
@@ -253,16 +251,14 @@ Tensor.__hash__ = object.__hash__           # `==` compares elements; a tensor c
 
 # %% ../../modules/01_tensor/tensor_dev.py #broadcast-shape
 def broadcast_shape(a, b):
-    """The shape of the result where arrays of shapes `a` and `b` (tuples) meet.
-
-    ValueError, naming both sizes, if they do not fit.
+    """The shape of the result where arrays of shapes `a` and `b` (tuples) meet.  ValueError, naming both sizes, if they do not fit.
 
     >>> broadcast_shape((8, 1, 6), (7, 1))
     (8, 7, 6)
     """
     a, b = (1,) * (len(b) - len(a)) + a, (1,) * (len(a) - len(b)) + b       # (1,) * -2 is ()
     for n, m in zip(a, b):
-        if n != m and n != 1 and m != 1:
+        if n != m and 1 not in (n, m):
             raise ValueError(f"sizes {n} and {m} differ, and neither is 1, so they cannot be broadcast")
     return tuple(m if n == 1 else n for n, m in zip(a, b))
 
@@ -301,7 +297,7 @@ def matmul(a, b):
     ValueError "inner sizes … and … differ" where they do, ending "; did you mean b.T?" where the last sizes agree.
     ValueError for a single number.
     """
-    if np.ndim(a) == 0 or np.ndim(b) == 0:
+    if 0 in (np.ndim(a), np.ndim(b)):
         raise ValueError("a single number cannot be matrix-multiplied; use *")
     ours, theirs = a.shape[-1], b.shape[-min(2, b.ndim)]
     if ours != theirs:
@@ -317,7 +313,7 @@ def dot(a, b):
 
 Tensor.__matmul__, Tensor.__rmatmul__, Tensor.matmul, Tensor.dot = matmul, reflected(matmul), matmul, dot
 
-# %% ../../modules/01_tensor/tensor_dev.py #4f097395
+# %% ../../modules/01_tensor/tensor_dev.py #23bcc50d
 def sizes_of(args):
     """Sizes given one by one or as one tuple: `reshape(2, 3)` and `reshape((2, 3))` mean the same."""
     return tuple(args[0]) if len(args) == 1 and isinstance(args[0], (tuple, list)) else args
@@ -334,10 +330,7 @@ def permute(x, *, dims):
 
 @op
 def expand(x, *, shape):
-    """Sizes of 1 stretched to `shape`, without a copy: the result is read-only.
-
-    -1 leaves a size as it is.
-    """
+    """Sizes of 1 stretched to `shape`, without a copy (the result is read-only); -1 leaves a size as it is."""
     old = (1,) * (len(shape) - x.ndim) + x.shape
     return np.broadcast_to(x, [o if n == -1 else n for n, o in zip(shape, old)])
 
@@ -364,18 +357,15 @@ def transpose(x, dim0=-2, dim1=-1):
     return np.swapaxes(x, dim0, dim1)
 
 def unsqueeze(x, dim):
-    """The Tensor `x` with a new axis of size 1 at place `dim`: (2, 3) with dim=1 -> (2, 1, 3).
-
-    As `torch.unsqueeze`.
-    """
+    """The Tensor `x` with a new axis of size 1 at place `dim`: (2, 3) with dim=1 -> (2, 1, 3).  As `torch.unsqueeze`."""
     at = range(x.ndim + 1)[dim]
     return reshape(x, shape=(*x.shape[:at], 1, *x.shape[at:]))
 
 def flatten(x, start_dim=0, end_dim=-1):
     """The Tensor `x` with axes `start_dim` to `end_dim` joined into one: (2, 3, 4) with start_dim=1 -> (2, 12); () -> (1,)."""
     axes = range(max(x.ndim, 1))
-    first, last = axes[start_dim], axes[end_dim]
-    return reshape(x, shape=(*x.shape[:first], math.prod(x.shape[first:last + 1]), *x.shape[last + 1:]))
+    start_dim, end_dim = axes[start_dim], axes[end_dim]
+    return reshape(x, shape=(*x.shape[:start_dim], math.prod(x.shape[start_dim:end_dim + 1]), *x.shape[end_dim + 1:]))
 
 Tensor.transpose, Tensor.T, Tensor.unsqueeze, Tensor.flatten = transpose, property(transpose), unsqueeze, flatten
 
@@ -413,9 +403,14 @@ def var(x, dim=None, keepdim=False, correction=1):
     center = mean(x, dim, True)
     n = x.size / max(center.size, 1)
     away = x - center
-    return reduce_sum(away * away, dim, keepdim) / (n - correction)
+    return reduce_sum(away * away, dim, keepdim) / max(n - correction, 0)
 
-Tensor.mean, Tensor.var, Tensor.std = mean, _method(var), _method(lambda x, *args, **settings: sqrt(var(x, *args, **settings)))
+def std(x, *args, **settings):
+    """The root of the variance; where that is 0, so is the slope.  As `torch.std`."""
+    v = var(x, *args, **settings)
+    return sqrt(v + (v == 0)) * (v != 0)                         # never the root of 0, which is infinitely steep
+
+Tensor.mean, Tensor.var, Tensor.std = mean, _method(var), _method(std)
 
 # %% ../../modules/01_tensor/tensor_dev.py #choosing
 @op
@@ -424,25 +419,16 @@ def concatenate(*arrays, dim=0):
     return np.concatenate(arrays, dim), {"sizes": [a.shape[dim] for a in arrays]}
 
 def cat(tensors, dim=0, *, axis=None):
-    """The Tensors of a list joined along an axis that they have: (2, 3) and (4, 3) -> (6, 3).
-
-    As `torch.cat`.
-    """
+    """The Tensors of a list joined along an axis that they have: (2, 3) and (4, 3) -> (6, 3).  As `torch.cat`."""
     return concatenate(*tensors, dim=dim if axis is None else axis)
 
 @op
 def where(condition, a, b):
-    """`a` where `condition` holds, else `b`, element by element; all three are arrays (or numbers) here.
-
-    As `torch.where`.
-    """
+    """`a` where `condition` holds, else `b`, element by element; all three are arrays (or numbers) here.  As `torch.where`."""
     return np.where(condition, a, b)
 
 def masked_fill(x, mask, value):
-    """A new Tensor: `value` where the Tensor `mask` holds, the Tensor `x` elsewhere.
-
-    As `torch.Tensor.masked_fill`.
-    """
+    """A new Tensor: `value` where the Tensor `mask` holds, the Tensor `x` elsewhere.  As `torch.Tensor.masked_fill`."""
     return where(mask, value, x)
 
 @op
@@ -452,23 +438,17 @@ def clip(x, min=None, max=None):
     return x if max is None else np.minimum(x, max)
 
 def stack(tensors, dim=0):
-    """A list of Tensors of one shape joined along a new axis `dim`: three of (2, 4) -> (3, 2, 4).
-
-    As `torch.stack`.
-    """
+    """A list of Tensors of one shape joined along a new axis `dim`: three of (2, 4) -> (3, 2, 4).  As `torch.stack`."""
     return cat([unsqueeze(t, dim) for t in tensors], dim)
 
 concatenate.__name__ = "cat"            # what errors call it
 Tensor.masked_fill, Tensor.clip, Tensor.clamp = masked_fill, clip, clip
 
-# %% ../../modules/01_tensor/tensor_dev.py #b29fe0b4
+# %% ../../modules/01_tensor/tensor_dev.py #3fad9c10
 default_generator = np.random.default_rng()
 
 def manual_seed(seed):
-    """Start the common generator anew, so that everything random after this repeats.
-
-    As `torch.manual_seed`.
-    """
+    """Start the common generator anew, so that everything random after this repeats.  As `torch.manual_seed`."""
     default_generator.bit_generator.state = np.random.default_rng(seed).bit_generator.state
     return default_generator
 

@@ -7,7 +7,7 @@ import tinytorch
 
 __getattr__, __dir__ = tinytorch.lazy(__name__, {
     "tinytorch.core.activations": """
-        erf error_function gelu leaky_relu log_softmax logistic relu sigmoid silu softmax tanh
+        erf error_function gelu in_blocks leaky_relu log_softmax logistic relu sigmoid silu softmax tanh
     """,
     "tinytorch.core.layers": "dropout kaiming_uniform linear xavier_uniform",
     "tinytorch.core.losses": """

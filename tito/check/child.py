@@ -63,36 +63,27 @@ class Watch:
 
 
 @dataclass
-class Run:
-    """One pass over a document."""
+class Cells:
+    """A document's cells, run one after the other in one namespace, and what is told of each."""
 
     document: Document
     module: str
-    left_out: dict[int, tuple[str, str]]                # index: (state, what happened) in an earlier pass
-    seconds: float
-    wire: Wire
     expect: types.ModuleType
     space: dict[str, Any] = field(default_factory=dict)
+    left_out: dict[int, tuple[str, str]] = field(default_factory=dict)      # index: (state, what happened) in an earlier pass
     ran: list[tuple[str, BaseException | None]] = field(default_factory=list)
     shell: Any = None
-    thread: int = field(default_factory=threading.get_ident)
+    limit: int = field(default_factory=sys.getrecursionlimit)
 
-    def all(self) -> None:
-        limit = sys.getrecursionlimit()
-        watch = Watch(self.seconds, self._late)
-        for cell in self.document.code:
-            if cell.analysis or cell.manual or not cell.source.strip():
-                continue
-            self.wire.send("start", cell=cell.index)
-            self._restore(limit, cell)
-            watch.since, watch.cell = monotonic(), cell
-            error = self._one(cell)
-            watch.cell = None
-            self.wire.send("end", cell=cell.index, **self._told(cell, error))
-        self.wire.send("done")
+    @property
+    def judged(self) -> list[Cell]:
+        """The cells that are run: all code but analysis and written answers."""
+        return [c for c in self.document.code if not (c.analysis or c.manual) and c.source.strip()]
 
-    def _one(self, cell: Cell) -> BaseException | None:
+    def one(self, cell: Cell) -> BaseException | None:
+        """Run one cell; the exception that arose in it."""
         from tito.check.reason import LeftOut
+        self._restore(cell)
         if cell.index in self.left_out:
             error: BaseException | None = LeftOut(*self.left_out[cell.index])
         else:
@@ -114,14 +105,15 @@ class Run:
             self.shell = make_shell(sys.modules["__main__"])
         return self.shell
 
-    def _restore(self, limit: int, cell: Cell) -> None:
+    def _restore(self, cell: Cell) -> None:
         """Mend what an earlier cell may have broken and no later one should pay for."""
-        sys.setrecursionlimit(limit)
+        sys.setrecursionlimit(self.limit)
         quiet(sys.stdout is None or sys.stdout.closed, sys.stderr is None or sys.stderr.closed)
         if cell.test and "expect" in self.space:
             self.space["expect"] = self.expect
 
-    def _told(self, cell: Cell, error: BaseException | None) -> dict[str, Any]:
+    def told(self, cell: Cell, error: BaseException | None) -> dict[str, Any]:
+        """A test's row and the blame for it; of another cell that raised, what is amiss."""
         if not cell.test:
             return {"trouble": self._trouble(error, cell) if error is not None and "raises-exception" not in cell.tags else None}
         from tito.check.row import blank
@@ -140,6 +132,25 @@ class Run:
         text, line = trouble_text(error, cell, self.document)
         place = elsewhere(error, cell, self.document)
         return {"error": f"{text}, {place}" if place else text, "line": line}
+
+
+@dataclass
+class Run(Cells):
+    """One pass over a document, told on the wire as it goes."""
+
+    wire: Wire = field(kw_only=True)
+    seconds: float = field(kw_only=True)
+    thread: int = field(default_factory=threading.get_ident)
+
+    def all(self) -> None:
+        watch = Watch(self.seconds, self._late)
+        for cell in self.judged:
+            self.wire.send("start", cell=cell.index)
+            watch.since, watch.cell = monotonic(), cell
+            error = self.one(cell)
+            watch.cell = None
+            self.wire.send("end", cell=cell.index, **self.told(cell, error))
+        self.wire.send("done")
 
     def _late(self, cell: Cell) -> None:
         from tito.check.reason import running
@@ -218,7 +229,7 @@ def main() -> None:
     gc.freeze()
     wire.send("ready")
     left_out = {int(k): (v[0], v[1]) for k, v in job["left_out"].items()}
-    Run(document, job["module"], left_out, job["seconds"], wire, expect, space.__dict__).all()
+    Run(document, job["module"], expect, space.__dict__, left_out, wire=wire, seconds=job["seconds"]).all()
     os._exit(0)                                         # no thread, no atexit of the student's holds us up
 
 

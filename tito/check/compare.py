@@ -145,8 +145,9 @@ def _no_array(got: Any, want: np.ndarray, weak: bool) -> Difference:
     array, kind_only = array_of(got), KINDS.get(want.dtype.kind) if weak else None
     expected = array_text(want, None, kind_only)
     if array is not None:
+        nothing = structural(None) if array.dtype.kind == "O" and not array.ndim and array.item() is None else ""    # an operation's None
         hint = "the rows have different lengths, or are not numbers" if array.dtype.kind == "O" else ""
-        return Difference(expected, array_text(array), f"dtype {array.dtype}, not {kind_only or want.dtype}", guess=hint)
+        return Difference(expected, array_text(array), f"dtype {array.dtype}, not {kind_only or want.dtype}", fact=nothing, guess=hint)
     return Difference(expected, plain(got), f"type {type(got).__name__}" if got is not None else "", structural(got))
 
 

@@ -97,7 +97,7 @@ class _Child:
         work.mkdir()
         with self.errors.open("wb") as errors:
             self.process = subprocess.Popen([sys.executable, "-m", "tito.check.child"], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                                            stderr=errors, cwd=work, env=_environment())
+                                            stderr=errors, cwd=work, env=environment())
         self.said: queue.Queue[dict[str, Any] | None] = queue.Queue()
         threading.Thread(target=self._read, daemon=True).start()
         threading.Thread(target=self._tell, args=(json.dumps(job).encode(),), daemon=True).start()
@@ -142,8 +142,8 @@ class _Child:
         return clean(lines[-1])
 
 
-def _environment() -> dict[str, str]:
-    """Ours, with this tito first, one order of sets, and no windows."""
+def environment() -> dict[str, str]:
+    """A judging process's: ours, with this tito first, one order of sets, and no windows."""
     home = str(Path(tito.__file__).resolve().parent.parent)
     path = os.pathsep.join([home, *filter(None, [os.environ.get("PYTHONPATH")])])
     return {**os.environ, "PYTHONPATH": path, "PYTHONHASHSEED": "0", "PYTHONUNBUFFERED": "", "MPLBACKEND": "Agg"}

@@ -15,6 +15,7 @@ EVERYWHERE = "Everywhere: --json prints the result as JSON, --debug shows the tr
 PLAIN: dict[str, Any] = {"rich_markup_mode": None, "add_completion": False, "pretty_exceptions_enable": False, "epilog": EVERYWHERE}
 EXTRA = {"allow_extra_args": True}              # what stands after `--` is for JupyterLab, or for pytest
 NN = Annotated[str, typer.Argument(metavar="NN", help="A module: 1, 01, tensor or 01_tensor.")]
+NNS = Annotated[list[str] | None, typer.Argument(metavar="[NN]...", help="Modules; all by default.")]
 Context = typer.Context
 
 app = typer.Typer(name="tito", help="Build PyTorch yourself, module by module.", **PLAIN)
@@ -189,11 +190,25 @@ def export(ctx: Context, check: Annotated[bool, typer.Option("--check", help="On
 
 
 @dev_app.command()
-def lint(ctx: Context, nn: Annotated[list[str] | None, typer.Argument(metavar="[NN]...", help="Modules; all by default.")] = None) -> int:
+def lint(ctx: Context, nn: NNS = None) -> int:
     """Look for what breaks the pipeline: file, line and mend."""
     from tito.cli import course
     with ctx.obj.busy("reading the modules"):
         result = course.lint(list(nn or ()))
+    return _show(ctx, result)
+
+
+@dev_app.command()
+def check(ctx: Context, nn: NNS = None,
+          everything: Annotated[bool, typer.Option("--all", help="All modules, all mutants; else what changed, and a sample.")] = False,
+          seed: Annotated[str, typer.Option("--seed", metavar="N", help="Of the fresh sample.")] = "0",
+          write: Annotated[bool, typer.Option("--write", help="Write the table to docs/.")] = False) -> int:
+    """Do the modules' checks see wrong answers?  Tries mistakes and hundreds of mutations of every answer."""
+    from tito.cli import course
+    if not seed.isdecimal():
+        raise TitoError(f"--seed {seed} is not a whole number", fix="for example: tito dev check 03 --seed 1")
+    with ctx.obj.progress() as progress:
+        result = course.check(list(nn or ()), everything=everything, seed=int(seed), write=write, progress=progress)
     return _show(ctx, result)
 
 

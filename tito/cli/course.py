@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 from tito.cli.results import Report
@@ -61,6 +62,22 @@ def test(arguments: list[str]) -> Report:
     course = repository("dev test")
     from tito.dev.testing import run_tests
     return Report("", code=_known(run_tests(course, arguments)))
+
+
+def check(names: list[str], *, everything: bool, seed: int, write: bool, progress: Callable[[int, int, str], None]) -> Report:
+    """Try wrong answers on the modules' checks; only what changed in full, unless modules are named or `everything` is asked for."""
+    course = repository("dev check")
+    from tito.dev.checks import report, run
+    modules = [course.module(name) for name in names] or list(course.modules)
+    if write and (names or not everything):
+        raise TitoError("--write is for the whole course", fix="tito dev check --all --write")
+    known = {} if everything or names else run.load(course.root / run.RESULTS)
+    audits = run.check(course, modules, known=known, seed=seed, progress=progress)
+    if write:
+        run.write(course, audits)
+    bad = [a.module for a in audits if any(a.problems())]
+    data = {"modules": [a.to_dict() for a in audits]}
+    return Report("", (*report.table(audits), *report.problems(audits)), data, code=ExitCode.CHECKS_FAILED if bad else ExitCode.OK)
 
 
 def demo(target: Path | None) -> Report:

@@ -39,11 +39,12 @@ class Problem:
 
 def lint(course: Course, module: Module) -> list[Problem]:
     """All problems of one module's source, by line."""
-    from tito.dev import lint_names
+    from tito.dev import lint_names, lint_probes
     page = read_page(course, module)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")         # `syntax` listens for itself
-        problems = [Problem(module.source, *found) for rule in (*RULES, *lint_names.RULES) for found in rule(page)]
+        problems = [Problem(module.source, *found) for rule in (*RULES, *lint_names.RULES, *lint_probes.RULES)
+                    for found in rule(page)]
     problems += [Problem(module.source, *found, warning=True) for found in sizes(page)]
     return sorted(set(problems))
 

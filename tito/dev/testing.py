@@ -1,4 +1,4 @@
-"""`tito dev test`: the linters, the pipeline's own checks, and pytest, one after the other."""
+"""`tito dev test`: the linters, the pipeline's own checks, pytest, and wrong answers tried on the modules, one after the other."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ STEPS = {
     "lint": ["tito", "dev", "lint"],
     "export": ["tito", "dev", "export", "--check"],
     "pytest": PYTEST,
+    "check": ["tito", "dev", "check"],
 }
 
 
