@@ -1,4 +1,4 @@
-"""What the engine promises: order, memory, dtypes, errors.  Values are compared with torch in test_torch.py."""
+"""What the engine promises: order, memory, dtypes, errors.  Values are compared with torch in tests/conformance."""
 
 import asyncio
 import copy
@@ -130,6 +130,13 @@ def test_leaves_never_share_a_gradient_buffer():
         h.backward(np.ones(2))
         assert not np.shares_memory(a.grad.data, b.grad.data)
         assert b.grad.tolist() == [1, 1]
+
+
+def test_a_leaf_of_one_number_adds_up_as_any_other():
+    scale = leaf(2.0)
+    for _ in range(2):
+        (scale * tt.ones(3)).sum().backward()
+    assert type(scale.grad.data) is np.ndarray and scale.grad.tolist() == 6.0
 
 
 def test_accumulating_into_a_leaf_does_not_spoil_a_gradient_under_way():
@@ -350,3 +357,9 @@ def test_shapes_that_do_not_fit_are_explained():
         tt.Tensor(np.ones((32, 784))) @ tt.Tensor(np.ones((256, 784)))
     with pytest.raises(ValueError, match=r"add: \(2, 3\) \+ \(4,\): sizes 3 and 4"):
         tt.Tensor(np.ones((2, 3))) + tt.Tensor(np.ones(4))
+
+
+@pytest.mark.parametrize("activation", [tt.gelu, tt.silu, tt.erf])
+def test_a_large_array_in_pieces_gives_what_its_rows_give(activation):
+    x = np.random.default_rng(0).standard_normal((700, 500)).astype(F32).T
+    np.testing.assert_array_equal(activation(tt.Tensor(x)).numpy(), np.stack([activation(tt.Tensor(row)).numpy() for row in x]))

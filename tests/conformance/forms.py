@@ -1,0 +1,132 @@
+"""How inputs are made: shapes that fit an operation, settings that fit the shapes, and arrays in every layout that memory can have."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from hypothesis import strategies as st
+
+from tests.conformance import settings as given
+from tests.conformance.operations import Operation
+
+Shape = tuple[int, ...]
+Draw = Callable[[st.SearchStrategy[Any]], Any]
+SIZES = st.sampled_from((2, 3, 1, 4, 0))
+FLOATS = st.sampled_from((np.dtype("float32"), np.dtype("float64")))
+
+
+@dataclass
+class Case:
+    """What an operation is called with: inputs, which may have gradients, and settings by name."""
+
+    arrays: list[np.ndarray]
+    settings: dict[str, Any]
+
+    def __repr__(self) -> str:
+        return f"Case({', '.join(f'{a.dtype}{a.shape} strides {a.strides}' for a in self.arrays)}, {self.settings})"
+
+
+def shape(draw: Draw, least: int = 0, most: int = 3) -> Shape:
+    """Any shape of `least` to `most` axes; sizes 0 and 1 among them."""
+    return tuple(draw(st.lists(SIZES, min_size=least, max_size=most)))
+
+
+def broadcasting(draw: Draw, count: int) -> list[Shape]:
+    """Shapes that broadcast: axes left out on the left, or of size 1."""
+    whole = shape(draw)
+    cut = [draw(st.sampled_from((0, 0, len(whole)))) and draw(st.integers(0, len(whole))) for _ in range(count)]
+    return [tuple(1 if draw(st.integers(0, 3)) == 3 else n for n in whole[k:]) for k in cut]
+
+
+def product(draw: Draw) -> list[Shape]:
+    """Two shapes for @: vectors, matrices, batches of them that broadcast."""
+    n, k, m = draw(SIZES), draw(SIZES), draw(SIZES)
+    left, right = draw(st.sampled_from((((n, k), (k, m)), ((k,), (k, m)), ((n, k), (k,)), ((k,), (k,)))))
+    before, after = broadcasting(draw, 2)
+    return [(before if len(left) == 2 else ()) + left, (after if len(right) == 2 else ()) + right]
+
+
+def linear(draw: Draw) -> list[Shape]:
+    """x (…, in), w (in, out), and a bias (out,) or none."""
+    fan_in, fan_out = draw(SIZES.filter(bool)), draw(SIZES.filter(bool))
+    return [(*shape(draw, 0, 2), fan_in), (fan_in, fan_out), *[(fan_out,)] * draw(st.integers(0, 1))]
+
+
+def joined(draw: Draw) -> list[Shape]:
+    """One to three shapes that differ along one axis at most."""
+    first = shape(draw, 1)
+    at = draw(st.integers(0, len(first) - 1))
+    return [first, *((*first[:at], draw(SIZES), *first[at + 1:]) for _ in range(draw(st.integers(0, 2))))]
+
+
+def classes(draw: Draw) -> list[Shape]:
+    """Scores (C,), (N, C) or (N, C, …), of one class at least."""
+    count = draw(SIZES.filter(bool))
+    return [(count,) if draw(st.integers(0, 3)) == 3 else (draw(SIZES), count, *shape(draw, 0, 1))]
+
+
+ONE = lambda draw: [shape(draw)]                                    # noqa: E731
+AXES = lambda draw: [shape(draw, 1)]                                # noqa: E731
+TWO = lambda draw: broadcasting(draw, 2)                            # noqa: E731
+NONE = lambda draw, shapes: {}                                      # noqa: E731
+SHAPES_AND_SETTINGS: dict[str, tuple[Callable[[Draw], list[Shape]], Callable[[Draw, list[Shape]], dict[str, Any]]]] = {
+    "one": (ONE, NONE), "pair": (TWO, NONE), "number": (ONE, given.number), "product": (product, NONE), "linear": (linear, NONE),
+    "vectors": (lambda draw: [(draw(SIZES),)] * 2, NONE), "compared": (lambda draw: [shape(draw)] * 2, given.reduction),
+    "classes": (classes, given.targets), "matrix": (lambda draw: [shape(draw, 2, 4)], NONE), "reshape": (ONE, given.reshape),
+    "permute": (ONE, given.permute), "expand": (ONE, given.expand), "key": (ONE, given.key), "squeeze": (ONE, given.squeeze),
+    "swap": (AXES, given.swap), "unsqueeze": (ONE, given.unsqueeze), "flatten": (ONE, given.flatten), "reduced": (ONE, given.reduced),
+    "reduced to one": (ONE, given.reduced_to_one), "axis": (ONE, given.axis), "joined": (joined, given.joined),
+    "stacked": (lambda draw: [shape(draw)] * draw(st.integers(1, 3)), given.stacked), "chosen": (TWO, given.condition),
+    "masked": (ONE, given.masked), "clip": (ONE, given.clip),
+}
+
+
+def values(rng: np.random.Generator, operation: Operation, size: Shape, dtype: np.dtype[Any], coarse: bool) -> np.ndarray:
+    """Numbers in the operation's range; coarse ones are quarters, so that many are equal, or at a corner."""
+    low, high = operation.low, operation.high
+    if dtype.kind == "b":
+        return rng.random(size) < 0.5 if low <= 0 else np.ones(size, bool)
+    if dtype.kind == "i":
+        return rng.integers(math.ceil(low), math.floor(high) + 1, size)
+    if coarse:
+        return (rng.integers(math.ceil(low * 4), math.floor(high * 4) + 1, size) / 4).astype(dtype)
+    return rng.uniform(low, high, size).astype(dtype)
+
+
+def laid_out(array: np.ndarray, layout: str) -> np.ndarray:
+    """The same numbers, otherwise in memory: transposed, every second one of a larger array, backwards, or not to be written to."""
+    if layout == "transposed":
+        return np.asfortranarray(array) if array.ndim else array
+    if layout == "stepped":
+        within = np.full([2 * n for n in array.shape], 77, array.dtype)
+        view = within[(slice(None, None, 2),) * array.ndim or (...,)]
+        view[...] = array
+        return view
+    if layout == "backwards":
+        turn = (slice(None, None, -1),) * array.ndim or (...,)
+        return array[turn].copy()[turn]
+    if layout == "read-only":
+        array.flags.writeable = False
+    return array
+
+
+LAYOUTS = st.sampled_from(("contiguous", "transposed", "stepped", "backwards", "read-only"))
+MIXED = ("pair", "chosen", "stacked")               # operations whose inputs may have different dtypes
+
+
+@st.composite
+def cases(draw: Draw, operation: Operation, dtype: str | None = None, coarse: bool | None = None) -> Case:
+    """Inputs and settings for an operation; the layouts and the numbers differ, and unless a `dtype` is given the dtypes too."""
+    make, settle = SHAPES_AND_SETTINGS[operation.form]
+    shapes = make(draw)
+    settings = settle(draw, shapes) | {name: draw(st.sampled_from(choices)) for name, choices in operation.extra}
+    dtypes = st.just(np.dtype(dtype)) if dtype else st.sampled_from(operation.kinds).flatmap(
+        lambda kind: FLOATS if kind == "f" else st.just(np.dtype("int64" if kind == "i" else bool)))
+    rng, shared = np.random.default_rng(draw(st.integers(0, 2 ** 32))), draw(dtypes)
+    rough = draw(st.booleans()) if coarse is None else coarse
+    each = [values(rng, operation, s, draw(dtypes) if operation.form in MIXED else shared, rough) for s in shapes]
+    return Case([laid_out(np.asarray(array), draw(LAYOUTS)) for array in each], settings)

@@ -1,0 +1,225 @@
+"""The table of operations: ours, torch's, and how inputs for both are made.  Every conformance test is generated from it.
+
+The first word of an entry's name is the public name that it stands for.  `torch` may be missing: then only `theirs` cannot be called.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import tinytorch as tt
+from tinytorch.core import activations, layers, losses
+from tinytorch.core import tensor as T
+
+try:
+    import torch
+    import torch.nn.functional as F
+except ImportError:                                 # the extra `conformance`
+    torch = F = None
+
+Call = Callable[..., Any]
+
+
+@dataclass(frozen=True)
+class Operation:
+    """One row of the table: the same calculation, ours and torch's, and which inputs it is tried on."""
+
+    name: str
+    ours: Call
+    theirs: Call
+    form: str = "one"                               # how many inputs, of which shapes, with which settings: forms.py
+    kinds: str = "f"                                # of inputs: f float32 and float64, i int64, b bool
+    low: float = -2.0                               # the range of the inputs
+    high: float = 2.0
+    slope: bool = True                              # has it a gradient?
+    twice: bool = True                              # and a second one?
+    corner: bool = False                            # a slope that jumps, somewhere inside the range
+    built: Call | None = None                       # the same as an object: built(**settings)(*inputs)
+    refuses: Callable[[list[Any], dict[str, Any]], bool] = lambda arrays, settings: False       # torch answers, and ours refuses
+    extra: tuple[tuple[str, tuple[Any, ...]], ...] = ()     # further settings, and the values to choose from
+
+
+def nothing_to_average(arrays: list[Any], settings: dict[str, Any]) -> bool:
+    """The mean of an empty batch, or of one that is ignored as a whole: torch's answer is nan, which spoils every weight it meets."""
+    counted = arrays[0].size if "targets" not in settings else (settings["targets"] != settings["ignore_index"]).sum()
+    return settings["reduction"] == "mean" and not counted
+
+
+def no_classes(arrays: list[Any], settings: dict[str, Any]) -> bool:
+    """Probabilities of no classes at all: torch's answer is empty, ours says that there is nothing to choose from."""
+    return 0 in arrays[0].shape and not arrays[0].shape[settings["dim"]]
+
+
+def no_axis(arrays: list[Any], settings: dict[str, Any]) -> bool:
+    """Axis 0 of a single number: torch counts it as an axis, NumPy's mean does not."""
+    return arrays[0].ndim == 0 and settings["dim"] is not None
+
+
+def same(name: str, call: Call, **more: Any) -> Operation:
+    """An operation that both libraries spell alike."""
+    return Operation(name, call, call, **more)
+
+
+def operations_of(*entries: Operation) -> dict[str, Operation]:
+    """By name; two of one name would hide one another."""
+    table = {entry.name: entry for entry in entries}
+    if len(table) != len(entries):
+        raise ValueError("two operations of one name")
+    return table
+
+
+POSITIVE = {"low": 0.2, "high": 2.0}
+WIDE = {"low": -4.0, "high": 4.0}
+FLAT = {"slope": False}                             # no gradient: positions and truth values
+PLAIN = {"form": "pair", "kinds": "fib"}
+REDUCED = {"form": "reduced"}
+LOSS = {"form": "compared", "refuses": nothing_to_average}
+
+ARITHMETIC = operations_of(
+    same("add", lambda a, b: a + b, **PLAIN),
+    same("subtract", lambda a, b: a - b, form="pair", kinds="fi"),
+    same("multiply", lambda a, b: a * b, **PLAIN),
+    same("divide", lambda a, b: a / b, form="pair", kinds="fi", **POSITIVE),
+    same("power", lambda a, b: a ** b, form="pair", kinds="fi", **POSITIVE),
+    same("power of whole numbers", lambda x, exponent: x ** exponent, extra=(("exponent", (0, 1, 2, 3, 3.0, 4)),)),
+    same("power of positive numbers", lambda x, exponent: x ** exponent, extra=(("exponent", (-1, -2, 0.5, 1.5, -0.5)),), **POSITIVE),
+    same("add number", lambda x, number: x + number, form="number", kinds="fib"),
+    same("add a truth value", lambda x, number: x + number, kinds="fib", extra=(("number", (True, False)),)),
+    same("add to a number", lambda x, number: number + x, form="number", kinds="fib"),
+    same("subtract number", lambda x, number: x - number, form="number", kinds="fi"),
+    same("subtract from a number", lambda x, number: number - x, form="number", kinds="fi"),
+    same("multiply number", lambda x, number: x * number, form="number", kinds="fib"),
+    same("multiply a number", lambda x, number: number * x, form="number", kinds="fib"),
+    same("divide by number", lambda x, number: x / (number + 0.25), form="number", kinds="fib"),
+    same("divide a number", lambda x, number: number / x, form="number", kinds="fi", **POSITIVE),
+    same("power with a number below", lambda x, number: (abs(number) + 0.5) ** x, form="number", kinds="fi"),
+    same("negative", lambda x: -x, kinds="fi"),
+    same("absolute", abs, kinds="fi", corner=True),
+    Operation("exp", T.exp, lambda x: torch.exp(x), kinds="fi"),
+    Operation("log", T.log, lambda x: torch.log(x), kinds="fi", **POSITIVE),
+    Operation("sqrt", T.sqrt, lambda x: torch.sqrt(x), kinds="fi", **POSITIVE),
+    Operation("maximum", T.maximum, lambda a, b: torch.maximum(a, b), corner=True, **PLAIN),
+    Operation("minimum", T.minimum, lambda a, b: torch.minimum(a, b), corner=True, **PLAIN),
+    same("equal", lambda a, b: a == b, **PLAIN, **FLAT),
+    same("not_equal", lambda a, b: a != b, **PLAIN, **FLAT),
+    same("less", lambda a, b: a < b, **PLAIN, **FLAT),
+    same("less_equal", lambda a, b: a <= b, **PLAIN, **FLAT),
+    same("greater", lambda a, b: a > b, **PLAIN, **FLAT),
+    same("greater_equal", lambda a, b: a >= b, **PLAIN, **FLAT),
+    same("greater number", lambda x, number: x > number, form="number", kinds="fib", **FLAT),
+    same("matmul", lambda a, b: a @ b, form="product", kinds="fi"),
+    Operation("dot", T.dot, lambda a, b: torch.dot(a, b), form="vectors", kinds="fi"),
+)
+SHAPES = operations_of(
+    same("reshape", lambda x, shape: x.reshape(shape), form="reshape", kinds="fib"),
+    same("permute", lambda x, dims: x.permute(dims), form="permute", kinds="fib"),
+    same("expand", lambda x, shape: x.expand(shape), form="expand", kinds="fib"),
+    same("getitem", lambda x, key: x[key], form="key", kinds="fib"),
+    same("squeeze", lambda x, **dim: x.squeeze(**dim), form="squeeze", kinds="fib"),
+    Operation("transpose", T.transpose, lambda x, dim0, dim1: torch.transpose(x, dim0, dim1), form="swap", kinds="fib"),
+    Operation("transpose of the last two axes", lambda x: x.T, lambda x: x.mT, form="matrix", kinds="fib"),
+    Operation("unsqueeze", T.unsqueeze, lambda x, dim: torch.unsqueeze(x, dim), form="unsqueeze", kinds="fib"),
+    Operation("flatten", T.flatten, lambda x, **dims: torch.flatten(x, **dims), form="flatten", kinds="fib", built=tt.Flatten),
+)
+REDUCTIONS = operations_of(
+    same("reduce_sum", lambda x, **dims: x.sum(**dims), kinds="fib", **REDUCED),
+    same("mean", lambda x, **dims: x.mean(**dims), **REDUCED, refuses=no_axis),
+    same("var", lambda x, **dims: x.var(**dims), extra=(("correction", (0, 1)),), **REDUCED, refuses=no_axis),
+    same("var of too few", lambda x, **dims: x.var(**dims), extra=(("correction", (2, 3, 5)),), **REDUCED, refuses=no_axis, **FLAT),
+    same("std", lambda x, **dims: x.std(**dims), extra=(("correction", (0, 1)),), **REDUCED, refuses=no_axis),
+    Operation("amax", T.amax, lambda x, dim, keepdim: torch.amax(x, () if dim is None else dim, keepdim), kinds="fib", corner=True,
+              **REDUCED),
+    Operation("amin", T.amin, lambda x, dim, keepdim: torch.amin(x, () if dim is None else dim, keepdim), kinds="fib", corner=True,
+              **REDUCED),
+    Operation("argmax", T.argmax, lambda x, **dims: torch.argmax(x, **dims), kinds="fi", form="reduced to one", **FLAT),
+    Operation("argmin", T.argmin, lambda x, **dims: torch.argmin(x, **dims), kinds="fi", form="reduced to one", **FLAT),
+)
+CHOICES = operations_of(
+    Operation("concatenate", lambda *xs, dim: T.cat(xs, dim), lambda *xs, dim: torch.cat(xs, dim), form="joined", kinds="fib"),
+    Operation("cat", lambda *xs, dim: T.cat(list(xs), axis=dim), lambda *xs, dim: torch.cat(xs, dim), form="joined"),
+    Operation("stack", lambda *xs, dim: T.stack(xs, dim), lambda *xs, dim: torch.stack(xs, dim), form="stacked", kinds="fib"),
+    Operation("where", lambda a, b, condition: T.where(condition, a, b), lambda a, b, condition: torch.where(condition, a, b),
+              form="chosen", kinds="fib"),
+    same("masked_fill", lambda x, mask, value: x.masked_fill(mask, value), form="masked"),
+    same("clip", lambda x, **ends: x.clip(**ends), form="clip", kinds="fi", corner=True),
+)
+ACTIVATIONS = operations_of(
+    Operation("relu", tt.relu, lambda x: F.relu(x), kinds="fi", corner=True, built=tt.ReLU),
+    Operation("leaky_relu", tt.leaky_relu, lambda x, **slope: F.leaky_relu(x, **slope), corner=True, built=tt.LeakyReLU,
+              extra=(("negative_slope", (0.01, 0.2, 1.5, -0.5, 0.0)),)),
+    Operation("sigmoid", tt.sigmoid, lambda x: torch.sigmoid(x), kinds="fi", low=-8, high=8, built=tt.Sigmoid),
+    Operation("tanh", tt.tanh, lambda x: torch.tanh(x), kinds="fi", built=tt.Tanh, **WIDE),
+    Operation("erf", activations.erf, lambda x: torch.erf(x), kinds="fib"),
+    Operation("gelu", tt.gelu, lambda x, **form: F.gelu(x, **form), extra=(("approximate", ("none", "tanh")),), built=tt.GELU, **WIDE),
+    Operation("silu", tt.silu, lambda x: F.silu(x), built=tt.SiLU, **WIDE),
+    Operation("softmax", tt.softmax, lambda x, dim: F.softmax(x, dim), form="axis", low=-30, high=30, built=tt.Softmax, refuses=no_classes),
+    Operation("softmax of small scores", tt.softmax, lambda x, dim: F.softmax(x, dim), form="axis", refuses=no_classes),
+    Operation("log_softmax", tt.log_softmax, lambda x, dim: F.log_softmax(x, dim), form="axis", low=-30, high=30,
+              built=tt.LogSoftmax, refuses=no_classes),
+    Operation("logistic", lambda x: of_arrays(activations.logistic, x), lambda x: torch.sigmoid(x), low=-30, high=30, **FLAT),
+    Operation("error_function", lambda x: of_arrays(activations.error_function, x), lambda x: torch.erf(x), **WIDE, **FLAT),
+)
+LAYERS = operations_of(
+    Operation("linear", layers.linear, lambda x, w, b=None: F.linear(x, w.T, b), form="linear"),
+    Operation("Linear", lambda x, w, b=None: as_layer(w, b)(x), lambda x, w, b=None: F.linear(x, w.T, b), form="linear"),
+    Operation("dropout", layers.dropout, lambda x, p: F.dropout(x, p, training=True), extra=(("p", (0.0, 1.0, 0, 1)),),
+              built=tt.Dropout),
+    Operation("Identity", lambda x: tt.Identity()(x), lambda x: torch.nn.Identity()(x), kinds="fib"),
+    Operation("Sequential", lambda x: tt.Sequential(tt.Tanh(), tt.Sequential(tt.Identity()), tt.ReLU())(x),
+              lambda x: F.relu(torch.tanh(x)), corner=True),
+)
+LOSSES = operations_of(
+    Operation("mse_loss", tt.mse_loss, lambda a, b, **how: F.mse_loss(a, b, **how), built=tt.MSELoss, **LOSS),
+    Operation("l1_loss", tt.l1_loss, lambda a, b, **how: F.l1_loss(a, b, **how), corner=True, built=tt.L1Loss, **LOSS),
+    Operation("huber_loss", tt.huber_loss, lambda a, b, **how: F.huber_loss(a, b, **how), extra=(("delta", (1.0, 0.3, 2.5)),), corner=True,
+              built=tt.HuberLoss, **LOSS),
+    Operation("binary_cross_entropy", tt.binary_cross_entropy, lambda a, b, **how: F.binary_cross_entropy(a, b, **how), low=0.05, high=0.95,
+              built=tt.BCELoss, **LOSS),
+    Operation("binary_cross_entropy_with_logits", tt.binary_cross_entropy_with_logits,
+              lambda a, b, **how: F.binary_cross_entropy_with_logits(a, b, **how), low=0, high=1, built=tt.BCEWithLogitsLoss, **LOSS),
+    Operation("nll_loss", tt.nll_loss, lambda x, targets, **how: F.nll_loss(x, targets, **how), form="classes", refuses=nothing_to_average,
+              built=tt.NLLLoss),
+    Operation("cross_entropy", tt.cross_entropy, lambda x, targets, **how: F.cross_entropy(x, targets, **how), form="classes",
+              low=-5, high=5, refuses=nothing_to_average, extra=(("label_smoothing", (0.0, 0.1, 1.0)),), twice=False,
+              built=tt.CrossEntropyLoss),
+    Operation("softplus", losses.softplus, lambda z: F.softplus(z), **WIDE),
+    Operation("clamped_log", losses.clamped_log, lambda x: torch.log(x).clamp(min=-100.0), **POSITIVE),
+)
+CREATION = operations_of(
+    Operation("zeros", tt.zeros, lambda *size: torch.zeros(size), form="size"),
+    Operation("ones", tt.ones, lambda *size: torch.ones(size), form="size"),
+    Operation("full", lambda *size, value: tt.full(size, value), lambda *size, value: torch.full(size, value), form="size",
+              extra=(("value", (1.5, 2, True)),)),
+    Operation("eye", tt.eye, lambda *size: torch.eye(*size), form="table"),
+    Operation("arange", tt.arange, lambda *ends: torch.arange(*ends), form="range"),
+    Operation("tensor", lambda x: tt.tensor(x.tolist()), lambda x: torch.tensor(x.tolist()), kinds="fib", **FLAT),
+)
+OPERATIONS = ARITHMETIC | SHAPES | REDUCTIONS | CHOICES | ACTIVATIONS | LAYERS | LOSSES
+EVERYTHING = OPERATIONS | CREATION
+
+
+def of_arrays(function: Call, x: Any) -> Any:
+    """A function of arrays, on a Tensor."""
+    return tt.Tensor(function(x.data), dtype=x.dtype)
+
+
+def as_layer(w: Any, b: Any) -> Any:
+    """A Linear layer with these tensors as its weight and bias."""
+    layer = tt.Linear(*w.shape, bias=b is not None)
+    layer.weight, layer.bias = w, b
+    return layer
+
+
+# Public names that are no entry of their own, and why: test_complete.py holds the table to it.
+EXCEPTIONS = {
+    "scatter_sum": "the gradient of getitem, and tried as that",
+    "checkpoint": "computes what its function computes: tests/engine looks at its gradients",
+    **dict.fromkeys(("rand", "randn", "manual_seed", "xavier_uniform", "kaiming_uniform"), "random: the modules' tests measure the spread"),
+    **dict.fromkeys(("Activation", "Module", "Layer", "Loss", "Parameter", "in_blocks"), "what others are made of"),
+    **dict.fromkeys(("reduce_loss", "paired", "class_targets", "pick", "composed"), "a part of every loss, and tried with them"),
+    "BinaryCrossEntropyLoss": "another name of BCELoss",
+    **dict.fromkeys(("Tensor", "as_array", "operand", "settle", "named", "in_place", "through", "record", "op", "from_numpy", "reflected",
+                     "reduction", "broadcast_shape", "sizes_of", "memory_footprint"), "the tensor itself and its door, no operation"),
+}
