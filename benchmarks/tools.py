@@ -12,7 +12,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from benchmarks.report import Row, report
+from benchmarks.report import Row, options, report
 from tito.course import Course
 from tito.dev.demo import write_solutions
 from tito.dev.edition import make_edition
@@ -53,7 +53,7 @@ def cases(edition: Path) -> dict[str, tuple[list[str], list[str], float]]:
 
 def main() -> int:
     """Measure every case in a fresh edition."""
-    rows = []
+    chosen, rows = options("What the command line costs, beside what it cannot do without.").parse_args(), []
     with tempfile.TemporaryDirectory() as folder:
         edition, course = Path(folder).resolve() / "edition", Course.find()
         make_edition(course, edition)
@@ -62,7 +62,7 @@ def main() -> int:
             pairs = [(seconds(command, edition), seconds(beside, edition)) for _ in range(ROUNDS)]
             ours, other = (statistics.median(times) for times in zip(*pairs))
             rows.append(Row(name, ours, other, "s", gate))
-    return report(rows)
+    return report(rows, chosen.json)
 
 
 if __name__ == "__main__":

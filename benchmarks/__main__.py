@@ -1,0 +1,91 @@
+"""The engine's costs, beside NumPy by hand and beside torch: `python -m benchmarks [CASE …] [--json FILE] [--picture FILE]`.
+
+One thread and processor time; every side has computed the same result before it is timed.
+Exit code 1 where a gate is missed by more than a tenth, or a result is wrong.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from types import ModuleType
+
+if __name__ == "__main__":
+    for name in ("OPENBLAS", "OMP", "MKL"):
+        os.environ[f"{name}_NUM_THREADS"] = "1"     # read when NumPy and torch are imported, so before everything below
+
+import platform  # noqa: E402
+import statistics  # noqa: E402
+
+import numpy as np  # noqa: E402
+
+from benchmarks.cases import CASES, Case  # noqa: E402
+from benchmarks.measure import growth, in_turns, ratio, verify  # noqa: E402
+from benchmarks.network import mlp  # noqa: E402
+from benchmarks.report import Row, options, picture, report  # noqa: E402
+
+MEMORY, STEPS, FORGOTTEN = "memory", 100, 100.0     # 100 bytes a step: less than one node that nobody let go of
+LEFT_BEHIND = f"MLP, left behind by each of {STEPS} steps"
+SCALE = {"us": 1e6, "ms": 1e3}
+
+
+def torch_or_none() -> ModuleType | None:
+    """torch on one thread, where it is installed."""
+    try:
+        import torch
+    except ImportError:
+        return None
+    torch.set_num_threads(1)
+    return torch
+
+
+def timed(case: Case, torch: ModuleType | None, rounds: int, least: float) -> Row:
+    """One row by the clock."""
+    sides = case.make(torch)
+    verify(sides)
+    times = in_turns(sides, rounds, least)
+    scale = SCALE[case.unit] / case.pieces
+    ours, beside, theirs = (statistics.median(times[side]) * scale if side in times else None for side in ("ours", "numpy", "torch"))
+    measured, spread = ratio(times["ours"], times["numpy"])
+    over_torch = ratio(times["ours"], times["torch"])[0] if torch else None
+    return Row(case.title, ours, beside, case.unit, case.gate, theirs, over_torch, case.target, spread, measured, case.absolute)
+
+
+def remembered() -> Row:
+    """The row of memory: what the steps of the network leave behind."""
+    sides = mlp(None)
+    verify(sides)
+    return Row(LEFT_BEHIND, growth(sides["ours"].step, STEPS), None, "B", FORGOTTEN, absolute=True)
+
+
+def measure(name: str, torch: ModuleType | None, rounds: int, least: float) -> Row:
+    """One row; a case that computes something wrong, or nothing, has no figures."""
+    case = CASES.get(name)
+    try:
+        return timed(case, torch, rounds, least) if case else remembered()
+    except Exception as error:                  # whatever a broken engine raises
+        why = f"{type(error).__name__}: {error}".splitlines()[0]
+        return Row(case.title if case else LEFT_BEHIND, None, None, "-", case.gate if case else FORGOTTEN, error=why)
+
+
+def main(arguments: list[str] | None = None, rounds: int = 11, least: float = 0.03) -> int:
+    """Measure the cases that are named, or all."""
+    names = [*CASES, MEMORY]
+    parser = options("What the engine costs, beside NumPy by hand and beside torch.")
+    parser.add_argument("--picture", metavar="FILE.png", type=Path, help="draw the ratios, with their gates")
+    parser.add_argument("cases", metavar="CASE", nargs="*", help=f"of {', '.join(names)}; all by default")
+    chosen = parser.parse_args(arguments)
+    if unknown := set(chosen.cases) - set(names):
+        parser.error(f"no case {', '.join(sorted(unknown))}; there are {', '.join(names)}")
+    torch = torch_or_none()
+    rows = [measure(name, torch, rounds, least) for name in chosen.cases or names]
+    if chosen.picture:
+        picture(rows, chosen.picture)
+    about = {"python": platform.python_version(), "numpy": np.__version__, "torch": torch and torch.__version__,
+             "openblas_coretype": os.environ.get("OPENBLAS_CORETYPE"), "threads": 1, "clock": "process_time", "rounds": rounds}
+    return report(rows, chosen.json, "numpy", **about)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

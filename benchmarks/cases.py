@@ -1,0 +1,138 @@
+"""The rows of the engine: the same work in the exported package, in NumPy by hand, and in torch where it is installed."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from types import ModuleType
+
+import numpy as np
+
+import tinytorch as tt
+from benchmarks.measure import Side
+from benchmarks.network import mlp
+
+A, B, ONES = np.arange(4, dtype=np.float32), np.arange(4, dtype=np.float32) + 1, np.ones(4, np.float32)
+SQUARE = np.random.default_rng(0).standard_normal((2000, 2000), dtype=np.float32)
+LONG = 100_000                                  # operations of the chain
+
+
+@dataclass(frozen=True)
+class Case:
+    """A row: its title and unit, the gate of ours / NumPy (`absolute`: of ours itself, in the unit), and what torch is aimed at."""
+
+    title: str
+    unit: str
+    gate: float
+    make: Callable[[ModuleType | None], dict[str, Side]]    # from torch, or None: the sides "ours", "numpy" and perhaps "torch"
+    target: float | None = None                 # of ours / torch: told, never gated
+    absolute: bool = False
+    pieces: int = 1                             # a step does so many of what the row tells of one
+
+
+def add(torch: ModuleType | None) -> dict[str, Side]:
+    """a + b, no gradient wanted."""
+    a, b = tt.Tensor(A), tt.Tensor(B)
+    sides = {"ours": Side(lambda: a + b, lambda c: [c.numpy()]), "numpy": Side(lambda: A + B, lambda c: [c])}
+    if torch:
+        p, q = torch.from_numpy(A), torch.from_numpy(B)
+        sides["torch"] = Side(lambda: p + q, lambda c: [c.numpy()])
+    return sides
+
+
+def recorded(a, b, start) -> Side:
+    """a * b + a and its gradients, by tensors that work alike: ours or torch's."""
+    def step():
+        a.grad = b.grad = None
+        y = a * b + a
+        y.backward(start)
+        return y
+    return Side(step, lambda y: [y.detach().numpy(), a.grad.numpy(), b.grad.numpy()])
+
+
+def mul_add(torch: ModuleType | None) -> dict[str, Side]:
+    """a * b + a, and the gradients of a and b."""
+    def by_hand():
+        y, g = A * B + A, ONES.copy()
+        return y, g * B + g, g * A
+
+    sides = {"ours": recorded(*(tt.Tensor(x, requires_grad=True) for x in (A, B)), ONES), "numpy": Side(by_hand, lambda y: y)}
+    if torch:
+        sides["torch"] = recorded(*(torch.tensor(x, requires_grad=True) for x in (A, B)), torch.from_numpy(ONES))
+    return sides
+
+
+def linked(x, c) -> Side:
+    """y = y * c + x, over and over, and the gradient of x.  A backward that called itself would end in a RecursionError."""
+    def step():
+        x.grad, y = None, x
+        for _ in range(LONG // 2):
+            y = y * c + x
+        y.backward()
+        return y
+    return Side(step, lambda y: [y.detach().numpy(), x.grad.numpy()])
+
+
+def chain(torch: ModuleType | None) -> dict[str, Side]:
+    """100,000 operations on one number, each on the result of the one before."""
+    start, factor = np.ones(1, np.float32), np.full(1, 0.5, np.float32)
+
+    def by_hand():
+        y = start
+        for _ in range(LONG // 2):
+            y = y * factor + start
+        g, total = np.ones(1, np.float32), np.zeros(1, np.float32)
+        for _ in range(LONG // 2):
+            total += g
+            g = g * factor
+        return y, total + g
+
+    sides = {"ours": linked(tt.Tensor(start, requires_grad=True), tt.Tensor(factor)), "numpy": Side(by_hand, lambda y: y)}
+    if torch:
+        sides["torch"] = linked(torch.ones(1, requires_grad=True), torch.from_numpy(factor))
+    return sides
+
+
+def gelu(torch: ModuleType | None) -> dict[str, Side]:
+    """GELU in its short form; by hand in two arrays that are there from the start."""
+    x, out, inner = tt.Tensor(SQUARE), np.empty_like(SQUARE), np.empty_like(SQUARE)
+    c = math.sqrt(2 / math.pi)
+
+    def by_hand():
+        np.multiply(SQUARE, SQUARE, out=inner)              # 0.5 x (1 + tanh(x (c + 0.044715 c x²)))
+        np.multiply(inner, 0.044715 * c, out=inner)
+        np.add(inner, c, out=inner)
+        np.multiply(inner, SQUARE, out=inner)
+        np.tanh(inner, out=inner)
+        np.add(inner, 1, out=inner)
+        np.multiply(SQUARE, 0.5, out=out)
+        np.multiply(out, inner, out=out)
+        return out
+
+    sides = {"ours": Side(lambda: tt.gelu(x, approximate="tanh"), lambda y: [y.numpy()]), "numpy": Side(by_hand, lambda y: [y])}
+    if torch:
+        z, theirs = torch.from_numpy(SQUARE), torch.nn.functional.gelu
+        sides["torch"] = Side(lambda: theirs(z, approximate="tanh"), lambda y: [y.numpy()])
+    return sides
+
+
+def matmul(torch: ModuleType | None) -> dict[str, Side]:
+    """The product of two matrices of 1024 by 1024."""
+    left, right = np.random.default_rng(0).standard_normal((2, 1024, 1024), dtype=np.float32) / 32
+    a, b = tt.Tensor(left), tt.Tensor(right)
+    sides = {"ours": Side(lambda: a @ b, lambda y: [y.numpy()]), "numpy": Side(lambda: left @ right, lambda y: [y])}
+    if torch:
+        p, q = torch.from_numpy(left), torch.from_numpy(right)
+        sides["torch"] = Side(lambda: p @ q, lambda y: [y.numpy()])
+    return sides
+
+
+CASES = {
+    "add": Case("add of 4 elements, no gradient", "us", 4.0, add, 1.0),
+    "mul-add": Case("mul-add of 4 elements, forward + backward", "us", 5.5, mul_add, 0.4),
+    "chain": Case("chain of 100,000 operations, each", "us", 8.0, chain, 1.2, absolute=True, pieces=LONG),
+    "gelu": Case("GELU on 2000 x 2000", "ms", 1.1, gelu, 1.0),
+    "matmul": Case("matmul 1024", "ms", 1.0, matmul),
+    "mlp": Case("MLP 784-256-128-10, batch 128, no optimizer", "ms", 1.1, mlp, 1.0),
+}
