@@ -218,6 +218,8 @@ def test_raises() -> None:
     assert failure(lambda: expect.raises(TypeError, bad, "x")).got.startswith("ValueError: matmul")
     failed = failure(lambda: expect.raises((TypeError, ValueError), lambda: 3, "x"))
     assert (failed.expected, failed.got) == ("a TypeError or a ValueError", "no exception; 3 came back")
+    pair = Tensor(np.ones((32, 1))), Tensor([1.0])
+    assert failure(lambda: expect.raises(ValueError, lambda: pair, "x")).got == "no exception; (Tensor (32, 1), Tensor([1])) came back"
 
 
 def test_a_stub_does_not_pass_for_the_runtime_error_that_is_wanted() -> None:
@@ -241,7 +243,9 @@ def test_the_call_is_written_as_a_person_would() -> None:
                             dim=1), want=0.0, why="x")).call == "softmax(Tensor (1, 2).data @ Tensor (1, 2).data.T, dim=1)"
     assert failure(lambda: expect.raises(ValueError, lambda: softmax(z), "x")).call == "softmax(Tensor (1, 2))"
     assert failure(lambda: expect.close([n + 1 for n in (1.0, 2.0)], 0.0, "x")).call == "[n + 1 for n in (1.0, 2.0)]"
-    assert failure(lambda: expect.close((y, z), (y, 0.0), "x")).call == "(Tensor (1,), Tensor (1, 2))[1]"
+    assert failure(lambda: expect.close((y, z), (y, 0.0), "x")).call == "(Tensor([1]), Tensor (1, 2))[1]"
+    wide = np.dtype("float64")
+    assert failure(lambda: expect.close(softmax(Tensor([1.0], dtype=wide)), 0.0, "x")).call == "softmax(Tensor([1.0], dtype=wide))"
 
 
 def test_a_name_stands_for_the_call_that_made_it() -> None:

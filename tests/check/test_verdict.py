@@ -30,7 +30,7 @@ def test_a_wrong_answer_gives_this_card(bench: Bench) -> None:
     assert bench.row(demo("return Tensor(a.data - b.data)")).card() == [
         "FAILED  0 of 5   Adding works entry by entry.",
         "        check    three numbers are added",
-        "        call     add(Tensor (3,), Tensor (3,))",
+        "        call     add(Tensor([1, 2, 3]), Tensor([10, 20, 30]))",
         "        expected [11.0000 22.0000 33.0000]     float32 (3,)",
         "        got      [ -9.0000 -18.0000 -27.0000]     float32 (3,)",
         "        first at [0]: -9.0000, not 11.0000",
@@ -166,13 +166,13 @@ def test_a_shadowed_name_is_told(bench: Bench) -> None:
 def test_where_in_the_answer_it_went_wrong(bench: Bench) -> None:
     row = bench.row(demo("return helper(a, b)", extra=(code("def helper(a, b):\n    return a.data @ b"),)))
     assert row.at == "in `helper`, cell 4, line 2: return a.data @ b"
-    assert (row.line, row.cell, row.call) == (4, 7, "add(Tensor (3,), Tensor (3,))")
+    assert (row.line, row.cell, row.call) == (4, 7, "add(Tensor([1, 2, 3]), Tensor([10, 20, 30]))")
 
 
 def test_an_exception_of_a_value_says_as_much_as_one_of_a_call(bench: Bench) -> None:
     test = TEST_ADD.replace("lambda: add(a, b)", "add(a, b)")
     row = bench.row(demo("raise ValueError('no')", test_add=test))
-    assert (row.check, row.call) == ("three numbers are added", "add(Tensor (3,), Tensor (3,))")
+    assert (row.check, row.call) == ("three numbers are added", "add(Tensor([1, 2, 3]), Tensor([10, 20, 30]))")
     assert (row.hint, row.line) == ("make the shapes agree", 4)
 
 
@@ -182,7 +182,7 @@ def test_an_endless_loop_is_a_timeout_and_the_rest_is_judged(bench: Bench, card_
     assert time.monotonic() - begin < 20
     row = verdict.rows[0]
     assert (row.state, row.got, row.at, row.line) == ("timeout", "still running after 0.5 seconds", "in `add`, cell add", 4)
-    assert (row.check, row.call) == ("three numbers are added", "add(Tensor (3,), Tensor (3,))")
+    assert (row.check, row.call) == ("three numbers are added", "add(Tensor([1, 2, 3]), Tensor([10, 20, 30]))")
     assert verdict.rows[1].state == "passed"
     card_ok(row)
 

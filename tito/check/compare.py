@@ -71,7 +71,7 @@ def close(got: Any, want: Any, tol: float) -> Difference | None:
         return _bare(bad, got)
     with np.errstate(all="ignore"):
         wrong = ~np.isclose(g, w, rtol=tol, atol=tol, equal_nan=True)
-    return _bare(_numbers(g, w, wrong, g.dtype.name), got) if wrong.any() else None
+    return _bare(_numbers(g, w.astype(g.dtype) if weak else w, wrong, g.dtype.name), got) if wrong.any() else None
 
 
 def same(got: Any, want: Any) -> Difference | None:

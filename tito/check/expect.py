@@ -142,6 +142,8 @@ def _expected(want: Any, *, weak: bool = False) -> str:
 
 
 def _shown(value: Any) -> str:
+    if isinstance(value, tuple) and any(map(site.brief, value)):      # Tensors, side by side
+        return f"({', '.join(site.brief(item) or plain(item) for item in value)})"
     array = array_of(value)
     if array is None or isinstance(value, (list, tuple)):
         return plain(value) if not isinstance(value, type) else kind(value)

@@ -11,6 +11,9 @@ from functools import lru_cache
 from types import CodeType, FrameType
 from typing import Any
 
+import numpy as np
+
+from tito.check.compare import array_of
 from tito.check.shown import clean, kind, short
 
 PLACES = {"raises": (1, "call")}            # which argument is the call; the first, `got`, elsewhere
@@ -78,7 +81,9 @@ def call_of(spot: Spot, name: str) -> str:
         return ""
     place, keyword = PLACES.get(name, (0, "got"))
     given = [*call.args[place:place + 1], *(k.value for k in call.keywords if k.arg == keyword)]
-    return spell(_unfolded(given[0], spot), spot.frame) if given else ""
+    if not given or isinstance(found := _unfolded(given[0], spot), ast.Name):
+        return given[0].id if given and isinstance(given[0], ast.Name) else ""
+    return spell(found, spot.frame)
 
 
 def around(spot: Spot) -> tuple[str, str, dict[str, str]]:
@@ -97,7 +102,7 @@ def around(spot: Spot) -> tuple[str, str, dict[str, str]]:
 
 
 def spell(expression: ast.expr, frame: FrameType) -> str:
-    """The expression as text, with its Tensors and arrays as "Tensor (2, 3)" and its short local values written out."""
+    """The expression as text, with its Tensors and arrays as "Tensor (2, 3)", and few numbers and short local values written out."""
     if isinstance(expression, ast.Lambda):
         expression = expression.body
     try:
@@ -116,8 +121,8 @@ class _Spelled(ast.NodeTransformer):
         if node.id in self.own or node.id not in self.local and node.id not in self.world:
             return node
         value = self.local[node.id] if node.id in self.local else self.world[node.id]
-        if _has_shape(value):
-            return ast.Name(kind(value), node.ctx)
+        if text := brief(value):
+            return ast.Name(text, node.ctx)
         if node.id in self.local and isinstance(value, (int, float, str, bool, tuple, type(None))) and len(short(value)) <= 20:
             return ast.Name(short(value), node.ctx)
         return node
@@ -127,9 +132,24 @@ class _Spelled(ast.NodeTransformer):
         return ast.Call(func, [self.visit(a) for a in node.args], [self.visit(k) for k in node.keywords])
 
 
+def brief(value: Any) -> str:
+    """What has a shape: its numbers where they are few, else its kind.  Empty for everything else."""
+    return (_numbers(value) or kind(value)) if _has_shape(value) else ""
+
+
+def _numbers(value: Any) -> str:
+    """A few numbers written out, "Tensor([-1, 0.5])"; empty where they are many, or stand in rows."""
+    array = array_of(value)
+    if array is None or array.ndim > 1 or array.size == 0 or array.dtype.kind not in "fiu":
+        return ""
+    numbers = ", ".join(f"{number:.6g}" for number in array.reshape(-1).tolist())
+    name = type(value).__name__.replace("ndarray", "array")
+    return f"{name}({f'[{numbers}]' if array.ndim else numbers})" if len(numbers) <= 24 else ""
+
+
 def _has_shape(value: Any) -> bool:
     try:
-        return not isinstance(value, type) and "(" in kind(value)
+        return not isinstance(value, (type, np.dtype)) and "(" in kind(value)       # a dtype has a shape, and its name says more
     except Exception:                       # a student's attribute may raise anything
         return False
 

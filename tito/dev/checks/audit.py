@@ -106,10 +106,10 @@ class Audit:
         unlisted = [m for m in self.survivors() if not m["why"]]
         for m in unlisted:
             yield f"nobody sees {m['grade_id']}, line {m['line']}, {m['operator']}: `{m['old']}` -> `{m['new']}`"
-        if self.complete:
-            left = {(m["grade_id"], m["old"], m["new"]) for m in self.survivors()}
-            yield from (f"mistakes.py lists as equivalent what does not survive: {e['grade_id']}: `{e['new']}`"
-                        for e in self.equivalent if (e["grade_id"], e["old"], e["new"]) not in left)
+        seen = {(m["grade_id"], m["old"], m["new"]) for m in [*self.mutants, *self.fresh] if m["by"]}
+        seen -= {(m["grade_id"], m["old"], m["new"]) for m in self.survivors()}
+        yield from (f"mistakes.py lists as equivalent what does not survive: {e['grade_id']}: `{e['new']}`"
+                    for e in self.equivalent if (e["grade_id"], e["old"], e["new"]) in seen)
 
 
 def comparable(second: Facts | None) -> bool:

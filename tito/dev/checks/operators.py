@@ -118,7 +118,8 @@ def comparison(text: Text, node: ast.AST) -> Iterator[Group]:
     for left, op, right in zip(sides, node.ops, sides[1:]):
         yield "comparison", 2, [(text.between(left, right, other),) for other in COMPARISONS[type(op)]]
         words = any(isinstance(side, ast.Constant) and isinstance(side.value, str) for side in (left, right))
-        if isinstance(op, (ast.Eq, ast.NotEq)) and not words:
+        dtypes = any(isinstance(side, ast.Name) and side.id in DTYPES for side in (left, right))
+        if isinstance(op, (ast.Eq, ast.NotEq)) and not words and not dtypes:        # neither of which is greater than another
             yield "comparison", 1, [(text.between(left, right, other),) for other in ("<", "<=", ">", ">=")]
 
 

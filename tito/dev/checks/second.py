@@ -136,7 +136,9 @@ class Replay:
 
 def _one_of(values: list[Any], got: Any) -> bool:
     """Whether it is what one of those who make this mistake get."""
-    return any(compare.close(got, value, 1e-5) is None for value in values if value is not KEPT and array_of(value) is not None)
+    numbers = array_of(got) is not None
+    return any((compare.close(got, value, 1e-5) if numbers and array_of(value) is not None else compare.same(got, value)) is None
+               for value in values if value is not KEPT)
 
 
 def noted(value: Any) -> Any:
