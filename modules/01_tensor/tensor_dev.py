@@ -100,16 +100,24 @@ def test_unit_as_array():
     """as_array makes float32 of floats, leaves whole numbers alone, and refuses what is not a number."""
     fits = np.ones((2, 3), float32)
     expect.close(lambda: as_array([[1.5, 2.0], [3.0, 4.0]]), [[1.5, 2.0], [3.0, 4.0]], "the numbers are kept")
-    expect.same(lambda: as_array([1.5, 2.0]).dtype, float32, "floats become float32", mistaken={"NumPy made float64 of them: change the dtype to float32": lambda got: got == float64})
-    expect.same(lambda: as_array(np.ones(3)).dtype, float32, "so do float64 arrays", mistaken={"ask the array for its dtype, not `data` for its type": lambda got: got == float64})
-    expect.same(lambda: as_array(16_777_217).item(), 16_777_217, "whole numbers stay whole", mistaken={"float32 makes 16,777,216 of it: change float64 only": 16_777_216})
-    expect.same(lambda: [as_array([True, False]).dtype, as_array(np.uint8([255])).dtype], [np.dtype(bool), np.dtype("uint8")], "truth values and bytes stay what they are", raises={
+    expect.same(lambda: as_array([1.5, 2.0]).dtype, float32, "floats become float32",
+                mistaken={"NumPy made float64 of them: change the dtype to float32": lambda got: got == float64})
+    expect.same(lambda: as_array(np.ones(3)).dtype, float32, "so do float64 arrays",
+                mistaken={"ask the array for its dtype, not `data` for its type": lambda got: got == float64})
+    expect.same(lambda: as_array(16_777_217).item(), 16_777_217, "whole numbers stay whole",
+                mistaken={"float32 makes 16,777,216 of it: change float64 only": 16_777_216})
+    expect.same(lambda: [as_array([True, False]).dtype, as_array(np.uint8([255])).dtype], [np.dtype(bool), np.dtype("uint8")],
+                "truth values and bytes stay what they are", raises={
         TypeError: 'truth values ("b") and bytes ("u") are numbers, too'})
-    expect.same(lambda: [as_array([1.0], "float64").dtype, as_array([1, 2], "float32").dtype], [float64, float32], "a dtype that is asked for is kept", mistaken={
-        "float64 was asked for by name: change it only where `dtype` is None": lambda got: got[0] == float32, "give `dtype` to np.asarray, too": lambda got: got[1] == int64})
-    expect.true(lambda: as_array(fits) is fits, "an array that fits is not copied", hint="np.array and astype always copy: use np.asarray, and astype only for float64")
+    expect.same(lambda: [as_array([1.0], "float64").dtype, as_array([1, 2], "float32").dtype], [float64, float32],
+                "a dtype that is asked for is kept", mistaken={
+        "float64 was asked for by name: change it only where `dtype` is None": lambda got: got[0] == float32,
+        "give `dtype` to np.asarray, too": lambda got: got[1] == int64})
+    expect.true(lambda: as_array(fits) is fits, "an array that fits is not copied",
+                hint="np.array and astype always copy: use np.asarray, and astype only for float64")
     for what, data in [("text", ["cat", "dog"]), ("a dict", {"a": 1}), ("a complex number", 1j)]:
-        expect.raises(TypeError, lambda: as_array(data), f"{what} is refused", hint='look at dtype.kind: only "f", "i", "u" and "b" are numbers here; all else is a TypeError')
+        expect.raises(TypeError, lambda: as_array(data), f"{what} is refused",
+                      hint='look at dtype.kind: only "f", "i", "u" and "b" are numbers here; all else is a TypeError')
 test_unit_as_array()
 
 # %% [markdown]
@@ -203,11 +211,15 @@ def test_unit_memory_footprint():
     """A tensor knows its size in memory, and gives its numbers back."""
     x = Tensor([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]])                       # (2, 3)
     expect.same(lambda: x.memory_footprint(), 24, "six float32 numbers take 24 bytes", mistaken={
-        "that is how many numbers there are: how many bytes does each take?": 6, "count every number, not only the rows": 8, "that is what ONE number takes: how many are there?": 4})
-    expect.same(lambda: Tensor([1, 2, 3, 4, 5]).memory_footprint(), 40, "five int64 numbers take 8 bytes each", mistaken={"not every number takes 4 bytes: ask the dtype": 20})
+        "that is how many numbers there are: how many bytes does each take?": 6, "count every number, not only the rows": 8,
+        "that is what ONE number takes: how many are there?": 4})
+    expect.same(lambda: Tensor([1, 2, 3, 4, 5]).memory_footprint(), 40, "five int64 numbers take 8 bytes each",
+                mistaken={"not every number takes 4 bytes: ask the dtype": 20})
     expect.same((x.shape, x.ndim, x.size, x.numel(), len(x)), ((2, 3), 2, 6, 6, 2), "shape, ndim, size, numel, len")
-    expect.same((x.tolist(), repr(Tensor([1.0]))), ([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]], "Tensor([1.])"), "it shows itself, and tolist gives Python's lists back")
-    expect.same((Tensor(2.5).item(), float(Tensor(4.0)), int(Tensor(7)), bool(Tensor(0)), f"{Tensor(2.5):.2f}"), (2.5, 4.0, 7, False, "2.50"), "one number becomes Python's")
+    expect.same((x.tolist(), repr(Tensor([1.0]))), ([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]], "Tensor([1.])"),
+                "it shows itself, and tolist gives Python's lists back")
+    expect.same((Tensor(2.5).item(), float(Tensor(4.0)), int(Tensor(7)), bool(Tensor(0)), f"{Tensor(2.5):.2f}"),
+                (2.5, 4.0, 7, False, "2.50"), "one number becomes Python's")
     expect.raises(ValueError, lambda: x.item(), "six numbers are not one", match="item (2, 3)")
     expect.raises(TypeError, lambda: Tensor([1, 2], requires_grad=True), "whole numbers have no gradient")
     expect.true(x.detach().data is x.data and x.copy().data is not x.data, "detach shares the numbers, copy does not")
@@ -260,11 +272,15 @@ def test_unit_lift():
     lift(lambda *args: seen.append([type(a) for a in args]) or np.ones(2))(x, x)
     expect.same(seen, [[np.ndarray, np.ndarray]], "forward sees two arrays, once", mistaken={
         "unwrap every Tensor in `args`: `forward` computes with arrays": lambda got: Tensor in got[0],
-        "give `forward` its arguments one by one: a * spreads a list": lambda got: list in got[0], "call `forward` once": lambda got: len(got) > 1})
-    expect.same(lambda: type(plus(x, x)), Tensor, "the result is a Tensor", mistaken={"wrap what `forward` returns into a Tensor": lambda got: got == np.ndarray})
+        "give `forward` its arguments one by one: a * spreads a list": lambda got: list in got[0],
+        "call `forward` once": lambda got: len(got) > 1})
+    expect.same(lambda: type(plus(x, x)), Tensor, "the result is a Tensor",
+                mistaken={"wrap what `forward` returns into a Tensor": lambda got: got == np.ndarray})
     expect.close(lambda: plus(x, x), [2, 4], "it computes with the arrays")
-    expect.close(lambda: [plus(x, 10.0), plus(10.0, x)], [[11, 12]] * 2, "numbers go through as they are", raises={AttributeError: "a float has no .data: unwrap only what is a Tensor"})
-    expect.close(lambda: lift(lambda a, b, c: a * b - c)(2.0, x, x), [1, 2], "in any place, among any number of arguments", hint="unwrap each of `args`, in order")
+    expect.close(lambda: [plus(x, 10.0), plus(10.0, x)], [[11, 12]] * 2, "numbers go through as they are",
+                 raises={AttributeError: "a float has no .data: unwrap only what is a Tensor"})
+    expect.close(lambda: lift(lambda a, b, c: a * b - c)(2.0, x, x), [1, 2], "in any place, among any number of arguments",
+                 hint="unwrap each of `args`, in order")
 test_unit_lift()
 
 # %%
@@ -495,16 +511,24 @@ def test_unit_arithmetic():
     a, b, whole, x = Tensor([1.0, 2.0, 3.0]), Tensor([4.0, 5.0, 6.0]), Tensor([1, 2]), np.linspace(0.1, 2, 1000, dtype=float32)
     expect.close(lambda: a + b, [5, 7, 9], "addition")
     expect.close(lambda: b - a, [3, 3, 3], "subtraction")
-    expect.close(lambda: a * b, [4, 10, 18], "multiplication, element by element", mistaken={"@ adds the products up: here each stays by itself": 32})
-    expect.close(lambda: b / a, [4.0, 2.5, 2.0], "division", mistaken={"the sides are swapped: `a` is above the line": [0.25, 0.4, 0.5], "// throws the fraction away": [4, 2, 2]})
+    expect.close(lambda: a * b, [4, 10, 18], "multiplication, element by element",
+                 mistaken={"@ adds the products up: here each stays by itself": 32})
+    expect.close(lambda: b / a, [4.0, 2.5, 2.0], "division", mistaken={"the sides are swapped: `a` is above the line": [0.25, 0.4, 0.5],
+                 "// throws the fraction away": [4, 2, 2]})
     expect.close(lambda: a ** 3, [1, 8, 27], "a cube", mistaken={"that is the square: a cube has three factors": [1, 4, 9]})
-    expect.close(lambda: a ** 0.5, np.sqrt([1.0, 2.0, 3.0]), "any power", mistaken={"that is still the cube: only 3 itself is a product": [1, 8, 27]})
-    expect.close(lambda: a ** b, [1, 32, 729], "also one that is a tensor", raises={ValueError: "b == 3 is an array where b is one: ask first whether b is a plain number"})
-    expect.same(lambda: [power(x, 3).data, power(x, 3.0).data], [x * x * x] * 2, "a cube has the very bits of a * a * a", hint="NumPy's ** is the slow way: where b is the plain number 3, multiply")
-    expect.close(lambda: [t.tolist() for t in (-a, 1 + a, 10 - a, 6 / a, 2 ** a)], [[-1, -2, -3], [2, 3, 4], [9, 8, 7], [6, 3, 2], [2, 4, 8]], "a sign; a number on the left")
+    expect.close(lambda: a ** 0.5, np.sqrt([1.0, 2.0, 3.0]), "any power",
+                 mistaken={"that is still the cube: only 3 itself is a product": [1, 8, 27]})
+    expect.close(lambda: a ** b, [1, 32, 729], "also one that is a tensor",
+                 raises={ValueError: "b == 3 is an array where b is one: ask first whether b is a plain number"})
+    expect.same(lambda: [power(x, 3).data, power(x, 3.0).data], [x * x * x] * 2, "a cube has the very bits of a * a * a",
+                hint="NumPy's ** is the slow way: where b is the plain number 3, multiply")
+    expect.close(lambda: [t.tolist() for t in (-a, 1 + a, 10 - a, 6 / a, 2 ** a)],
+                 [[-1, -2, -3], [2, 3, 4], [9, 8, 7], [6, 3, 2], [2, 4, 8]], "a sign; a number on the left")
     expect.close(lambda: whole / Tensor([2, 2]), [0.5, 1.0], "whole numbers divide into floats")
-    expect.same(lambda: ((a * np.float64(2) + 1.0).dtype, (whole + whole).dtype), (float32, int64), "numbers never widen a tensor, whole numbers stay whole")
-    expect.same(lambda: [(t * [0.5, 0.5]).dtype for t in (whole, Tensor([1.0], dtype=float64))], [float32, float64], "float64 only where it was asked for")
+    expect.same(lambda: ((a * np.float64(2) + 1.0).dtype, (whole + whole).dtype), (float32, int64),
+                "numbers never widen a tensor, whole numbers stay whole")
+    expect.same(lambda: [(t * [0.5, 0.5]).dtype for t in (whole, Tensor([1.0], dtype=float64))], [float32, float64],
+                "float64 only where it was asked for")
     expect.raises(TypeError, lambda: a + [a, b], "a list of tensors is refused", match="stack")
     expect.raises(TypeError, lambda: add(a, c=b), "a setting that does not exist is refused", match="add")
 test_unit_arithmetic()
@@ -567,13 +591,18 @@ def test_unit_broadcast_shape():
         ValueError: "equal sizes fit, and a 1 fits every size: refuse only the rest"})
     expect.same(lambda: broadcast_shape((5, 2, 3), (3,)), (5, 2, 3), "the shorter shape is aligned at the right", mistaken={
         "what the longer shape has more is lost: fill the shorter one first": (3,)}, raises={
-        ValueError: "(3,) stands below the last size, not the first: the 1s go to its left", IndexError: "the lengths differ: fill the shorter shape with 1s"})
-    expect.same(lambda: [broadcast_shape((3,), (5, 2, 3)), broadcast_shape((), (4,))], [(5, 2, 3), (4,)], "either one may be the shorter", hint="fill whichever shape is shorter, `a` or `b`")
-    expect.same(lambda: [broadcast_shape((0, 3), (1, 3)), broadcast_shape((1,), (0,))], [(0, 3), (0,)], "a size of 0 is a size: 1 stretches to it", mistaken={
+        ValueError: "(3,) stands below the last size, not the first: the 1s go to its left",
+        IndexError: "the lengths differ: fill the shorter shape with 1s"})
+    expect.same(lambda: [broadcast_shape((3,), (5, 2, 3)), broadcast_shape((), (4,))], [(5, 2, 3), (4,)], "either one may be the shorter",
+                hint="fill whichever shape is shorter, `a` or `b`")
+    expect.same(lambda: [broadcast_shape((0, 3), (1, 3)), broadcast_shape((1,), (0,))], [(0, 3), (0,)],
+                "a size of 0 is a size: 1 stretches to it", mistaken={
         "the larger of 0 and 1 is 1: take the size that is not 1": lambda got: 1 in (got[0][0], got[1][0])})
     for a, b in [((2, 3), (4,)), ((2, 4), (2, 2)), ((0,), (2,)), ((2,), (0,))]:
-        expect.raises(ValueError, lambda: broadcast_shape(a, b), f"{a} and {b} do not fit", hint="sizes that differ, neither of them 1, cannot meet: raise ValueError")
-    expect.raises(ValueError, lambda: broadcast_shape((2, 3), (4,)), "the message says what does not fit", match="3 4", hint="name both sizes in the message")
+        expect.raises(ValueError, lambda: broadcast_shape(a, b), f"{a} and {b} do not fit",
+                      hint="sizes that differ, neither of them 1, cannot meet: raise ValueError")
+    expect.raises(ValueError, lambda: broadcast_shape((2, 3), (4,)), "the message says what does not fit", match="3 4",
+                  hint="name both sizes in the message")
     expect.raises(ValueError, lambda: Tensor(np.ones((2, 3))) + Tensor(np.ones(4)), "the door passes your sentence on", match="add 3 4")
 test_unit_broadcast_shape()
 
@@ -615,8 +644,10 @@ Tensor.__array_ufunc__, Tensor.__array_function__ = _array_ufunc, _array_functio
 def test_unit_numpy():
     """Comparisons give truth values, and NumPy's operators come through the door."""
     x = Tensor([1.0, 2.0, 3.0])
-    expect.same([c.tolist() for c in (x > 2, x >= 2, x < 2, x <= 1)], [[False, False, True], [False, True, True], [True, False, False], [True, False, False]], "> >= < <=")
-    expect.same([(x == 2).tolist(), (x != 2).tolist(), type(np.ones(3) * x)], [[False, True, False], [True, False, True], Tensor], "== != and array * tensor")
+    expect.same([c.tolist() for c in (x > 2, x >= 2, x < 2, x <= 1)],
+                [[False, False, True], [False, True, True], [True, False, False], [True, False, False]], "> >= < <=")
+    expect.same([(x == 2).tolist(), (x != 2).tolist(), type(np.ones(3) * x)], [[False, True, False], [True, False, True], Tensor],
+                "== != and array * tensor")
     expect.close(np.array([2.0, 4.0, 6.0]) - x, [1, 2, 3], "with its sides in order")
     expect.true(np.allclose(np.asarray(x), x), "np.asarray gives the array, and what has no gradient to lose works")
     expect.raises(TypeError, lambda: np.sum(x), "np.sum is refused: it would lose the gradient", match="x.sum gradient")
@@ -672,11 +703,13 @@ def test_unit_matmul_loops():
         __array_ufunc__ = __array_function__ = dot = None                # its numbers can be multiplied, rows and matrices cannot
     a, b = np.array([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]]), np.array([[1.0, 0.0, 2.0, 0.0], [0.0, 1.0, 0.0, -1.0], [2.0, -1.0, 1.0, 1.0]])
     expect.close(lambda: matmul_loops(a, b), [[7, -1, 5, 1], [16, -1, 14, 1]], "(2, 3) @ (3, 4)", mistaken={
-        "only the last k is kept: the products must add up": [[6, -3, 3, 3], [12, -6, 6, 6]], "nothing was added to c": lambda got: not got.any(),
+        "only the last k is kept: the products must add up": [[6, -3, 3, 3], [12, -6, 6, 6]],
+        "nothing was added to c": lambda got: not got.any(),
         "the last k is missing: range(n) stops before n by itself": [[1, 2, 2, -2], [4, 5, 8, -5]]}, raises={
         IndexError: "i counts a's rows, j counts b's columns; k goes along a row of a and down a column of b"})
     expect.close(lambda: matmul_loops(b.T, a.T), [[7, 16], [-1, -1], [5, 14], [1, 1]], "(4, 3) @ (3, 2)")
-    expect.close(lambda: matmul_loops(a.view(Single), b.view(Single)), [[7, -1, 5, 1], [16, -1, 14, 1]], "with single numbers only", raises={
+    expect.close(lambda: matmul_loops(a.view(Single), b.view(Single)), [[7, -1, 5, 1], [16, -1, 14, 1]], "with single numbers only",
+                 raises={
         TypeError: "take one number of a and one of b at a time, no whole rows or matrices"})
 test_unit_matmul_loops()
 
@@ -730,24 +763,33 @@ Tensor.__matmul__, Tensor.__rmatmul__, Tensor.matmul, Tensor.dot = matmul, refle
 # %% nbgrader={"grade": true, "grade_id": "test-matmul", "locked": true, "points": 8, "schema_version": 3, "solution": false, "task": false}
 def test_unit_matmul():
     """@ multiplies matrices, vectors and batches, and explains sizes that do not fit."""
-    def said(a, b):                                                      # what `a @ b` says to arrays of these two shapes
+    def shape_or_error(a, b):                                            # of `a @ b`, for arrays of these two shapes
         try:
             return (Tensor(np.ones(a)) @ Tensor(np.ones(b))).shape
         except ValueError as error:
             return str(error)
     rng, v = np.random.default_rng(0), Tensor([1.0, 2.0, 3.0])
     a, b, c = rng.normal(size=(3, 4)).astype(float32), rng.normal(size=(4, 2)).astype(float32), Tensor(np.ones((3, 5)))
-    expect.close(lambda: [Tensor(a) @ Tensor(b), a @ Tensor(b)], [matmul_loops(a, b)] * 2, "the same as your three loops, an array on the left or not")
-    expect.close(lambda: [v @ v, v.dot(v)], [14, 14], "two vectors give one number, their dot product", hint="a vector has one size only, the inner one: in a as in b")
-    expect.same(lambda: [said((2, 3), (3,)), said((3,), (3, 5))], [(2,), (5,)], "a matrix and a vector give a vector", hint="a vector has one size only, the inner one: in a as in b")
-    expect.same(lambda: said((7, 2, 3), (7, 3, 5)), (7, 2, 5), "two batches of matrices", hint="in a batch, too, the inner size of b is its second-to-last")
-    expect.same(lambda: said((32, 784), (256, 784)), "matmul: (32, 784) @ (256, 784): inner sizes 784 and 256 differ; did you mean b.T?", "a matrix that lies the wrong way", mistaken={
-        "NumPy was asked first: compare the sizes before you multiply": lambda got: "gufunc" in got, "name a's inner size first, then b's": lambda got: "256 and 784" in got,
+    expect.close(lambda: [Tensor(a) @ Tensor(b), a @ Tensor(b)], [matmul_loops(a, b)] * 2,
+                 "the same as your three loops, an array on the left or not")
+    expect.close(lambda: [v @ v, v.dot(v)], [14, 14], "two vectors give one number, their dot product",
+                 hint="a vector has one size only, the inner one: in a as in b")
+    expect.same(lambda: [shape_or_error((2, 3), (3,)), shape_or_error((3,), (3, 5))], [(2,), (5,)], "a matrix and a vector give a vector",
+                hint="a vector has one size only, the inner one: in a as in b")
+    expect.same(lambda: shape_or_error((7, 2, 3), (7, 3, 5)), (7, 2, 5), "two batches of matrices",
+                hint="in a batch, too, the inner size of b is its second-to-last")
+    expect.same(lambda: shape_or_error((32, 784), (256, 784)),
+                "matmul: (32, 784) @ (256, 784): inner sizes 784 and 256 differ; did you mean b.T?", "a matrix that lies the wrong way",
+                mistaken={
+        "NumPy was asked first: compare the sizes before you multiply": lambda got: "gufunc" in got,
+        "name a's inner size first, then b's": lambda got: "256 and 784" in got,
         "the last sizes agree, so b.T would fit: say so": lambda got: "b.T" not in got})
-    expect.same(lambda: said((3, 5), (4, 6)), "matmul: (3, 5) @ (4, 6): inner sizes 5 and 4 differ", "sizes that do not fit at all", mistaken={
+    expect.same(lambda: shape_or_error((3, 5), (4, 6)), "matmul: (3, 5) @ (4, 6): inner sizes 5 and 4 differ",
+                "sizes that do not fit at all", mistaken={
         "b.T would not fit here: offer it only where the last sizes agree": lambda got: "b.T" in got})
-    for product in (lambda: v @ Tensor(2.0), lambda: Tensor(2.0) @ v, lambda: v @ 2.0, lambda: 2.0 @ v):
-        expect.raises(ValueError, product, "a single number is refused, on either side", match="matmul", hint="a single number has no sizes to compare: ask np.ndim of both first")
+    for left, right in [(v, Tensor(2.0)), (Tensor(2.0), v), (v, 2.0), (2.0, v)]:
+        expect.raises(ValueError, lambda: left @ right, "a single number is refused, on either side", match="matmul",
+                      hint="a single number has no sizes to compare: ask np.ndim of both first")
     expect.raises(ValueError, lambda: c.dot(v), "dot is for vectors", match="dot")
 test_unit_matmul()
 
@@ -844,31 +886,43 @@ def test_unit_shapes():
     line, column = np.arange(24, dtype=float32), Tensor(np.ones((1, 3, 1)))
     x = Tensor(line.reshape(2, 3, 4))
     expect.close(lambda: x.T, [matrix.T for matrix in x.numpy()], "T transposes a batch matrix by matrix", mistaken={
-        "swap the last two axes, do not turn all of them around": lambda got: got.shape == (4, 3, 2), "those are the first two axes": lambda got: got.shape == (3, 2, 4),
+        "swap the last two axes, do not turn all of them around": lambda got: got.shape == (4, 3, 2),
+        "those are the first two axes": lambda got: got.shape == (3, 2, 4),
         "that only reads the same line in another shape: swap axes": line.reshape(2, 4, 3)})
     expect.same(lambda: [x.transpose(0, 2).shape, x.transpose(1, 0).shape], [(4, 3, 2), (3, 2, 4)], "any two axes", mistaken={
         "those are always the same two: swap dim0 and dim1": lambda got: got[0] == got[1]})
-    expect.same(lambda: [t.unsqueeze(dim).shape for t, dim in ((x, 0), (x, 1), (x, 3), (x[:0], 0))], [(1, 2, 3, 4), (2, 1, 3, 4), (2, 3, 4, 1), (1, 0, 3, 4)], "a new axis anywhere", mistaken={
-        "the new axis stands AT `dim`, what was there moves right": lambda got: got[0] == (2, 1, 3, 4), "there is no new axis": lambda got: got.shape == (4, 3),
+    expect.same(lambda: [t.unsqueeze(dim).shape for t, dim in ((x, 0), (x, 1), (x, 3), (x[:0], 0))],
+                [(1, 2, 3, 4), (2, 1, 3, 4), (2, 3, 4, 1), (1, 0, 3, 4)], "a new axis anywhere", mistaken={
+        "the new axis stands AT `dim`, what was there moves right": lambda got: got[0] == (2, 1, 3, 4),
+        "there is no new axis": lambda got: got.shape == (4, 3),
         "it stands at `dim`, not always in the same place": lambda got: got[0] == got[1]}, raises={
-        ValueError: "every size of x stays, and a 1 comes in between", IndexError: "there is one place more for a new axis than there are axes"})
-    expect.same(lambda: [x.unsqueeze(dim).shape for dim in (-1, -4)], [(2, 3, 4, 1), (1, 2, 3, 4)], "-1 puts it last", hint="counted from the end there is one place more than there are axes")
-    expect.close(lambda: x.flatten(), line, "flatten joins all axes", mistaken={"the axis end_dim is joined as well": lambda got: got.shape == (6, 4)})
+        ValueError: "every size of x stays, and a 1 comes in between",
+        IndexError: "there is one place more for a new axis than there are axes"})
+    expect.same(lambda: [x.unsqueeze(dim).shape for dim in (-1, -4)], [(2, 3, 4, 1), (1, 2, 3, 4)], "-1 puts it last",
+                hint="counted from the end there is one place more than there are axes")
+    expect.close(lambda: x.flatten(), line, "flatten joins all axes",
+                 mistaken={"the axis end_dim is joined as well": lambda got: got.shape == (6, 4)})
     expect.close(lambda: [x.flatten(1), x.flatten(-2)], [line.reshape(2, 12)] * 2, "or all from start_dim on", mistaken={
-        "the axes before start_dim stay as they are": lambda got: got.shape == (2, 24), "the axis start_dim is joined as well": lambda got: got.shape == (2, 2, 3, 4)})
+        "the axes before start_dim stay as they are": lambda got: got.shape == (2, 24),
+        "the axis start_dim is joined as well": lambda got: got.shape == (2, 2, 3, 4)})
     expect.same(lambda: [x.flatten(0, 1).shape, x[:0].flatten(1).shape], [(6, 4), (0, 12)], "up to end_dim, which is joined too", mistaken={
-        "the axis end_dim is joined as well": lambda got: got[0] == (2, 3, 4), "the axes after end_dim stay as they are": lambda got: got[0] == (24,)}, raises={
+        "the axis end_dim is joined as well": lambda got: got[0] == (2, 3, 4),
+        "the axes after end_dim stay as they are": lambda got: got[0] == (24,)}, raises={
         ValueError: "-1 cannot be worked out where there are no numbers: multiply the sizes"})
-    expect.same(lambda: [Tensor(data).flatten(-1).shape for data in ([6.0, 7.0], 5.0)], [(2,), (1,)], "a single number becomes a vector of one", raises={
+    expect.same(lambda: [Tensor(data).flatten(-1).shape for data in ([6.0, 7.0], 5.0)], [(2,), (1,)],
+                "a single number becomes a vector of one", raises={
         IndexError: "a single number has no axes: count as if it had one"})
-    expect.true(lambda: operations(lambda: x.unsqueeze(0)) and operations(lambda: x.flatten(1)), "both pass the door", hint="reshape the Tensor itself: what is made of x.data does not know where it came from")
-    expect.same((x.reshape(4, 6).shape, x.view((4, -1)).shape, x.permute(2, 0, 1).shape), ((4, 6), (4, 6), (4, 2, 3)), "reshape, view, permute")
-    expect.same([t.shape for t in (column.squeeze(), column.squeeze(0), column.squeeze(1))], [(3,), (3, 1), (1, 3, 1)], "squeeze takes away sizes of 1")
-    expect.same(column.expand(2, 5, -1, 4).shape, (2, 5, 3, 4), "expand stretches them")
+    expect.true(lambda: operations(lambda: x.unsqueeze(0)) and operations(lambda: x.flatten(1)), "both pass the door",
+                hint="reshape the Tensor itself: what is made of x.data does not know where it came from")
+    expect.same((x.reshape(4, 6).shape, x.view((4, -1)).shape, x.permute(2, 0, 1).shape), ((4, 6), (4, 6), (4, 2, 3)),
+                "reshape, view, permute")
+    expect.same([t.shape for t in (column.squeeze(), column.squeeze(0), column.squeeze(1), column.expand(2, 5, -1, 4))],
+                [(3,), (3, 1), (1, 3, 1), (2, 5, 3, 4)], "squeeze and expand sizes of 1")
     expect.same((x[0].shape, x[..., -1].shape, x[x > 20].shape, x[Tensor([1, 0, 1])].shape), ((3, 4), (2, 3), (3,), (3, 3, 4)), "indexing")
     expect.close(x[[0, 1], Tensor([2, 0]), 1], [9, 13], "with lists and tensors")
-    for call in (lambda: x[5], lambda: x.unsqueeze(4), lambda: x.flatten(3)):
-        expect.raises((IndexError, ValueError), call, "what is out of range is refused", hint="let range(n)[dim] do the counting: it refuses what is not there")
+    for what, call in {"x[5]": lambda: x[5], "x.unsqueeze(4)": lambda: x.unsqueeze(4), "x.flatten(3)": lambda: x.flatten(3)}.items():
+        expect.raises((IndexError, ValueError), call, f"{what} is out of range, and refused",
+                      hint="let range(n)[dim] do the counting: it refuses what is not there")
 test_unit_shapes()
 
 # %% [markdown]
@@ -951,23 +1005,34 @@ def test_unit_mean_var():
     """Reductions work along one axis, several or all, and the variance is PyTorch's."""
     x, far = Tensor([[1.0, 2.0, 3.0], [4.0, 6.0, 11.0]]), Tensor([1000.1, 1000.2, 1000.4, 1000.9])
     expect.close(lambda: x.mean(), 4.5, "the mean of all numbers", mistaken={"that is the sum: divide by how many there are": 27.0})
-    expect.close(lambda: x.mean(dim=1), [2, 7], "dim=1 leaves one number a row", mistaken={"that is the mean of everything: pass `dim` on": lambda got: got.ndim == 0})
-    expect.close(lambda: x.mean(axis=(0, 1), keepdims=True), [[4.5]], "keepdim leaves axes of size 1", mistaken={"the axes are gone: pass `keepdim` on": lambda got: got.ndim == 0})
+    expect.close(lambda: x.mean(dim=1), [2, 7], "dim=1 leaves one number a row",
+                 mistaken={"that is the mean of everything: pass `dim` on": lambda got: got.ndim == 0})
+    expect.close(lambda: x.mean(axis=(0, 1), keepdims=True), [[4.5]], "keepdim leaves axes of size 1",
+                 mistaken={"the axes are gone: pass `keepdim` on": lambda got: got.ndim == 0})
     expect.close(lambda: x.var(dim=1), [1, 13], "divided by n - 1", mistaken={
-        "divided by n: correction is 1 unless told otherwise": [2 / 3, 26 / 3], "n is how many numbers go into ONE result, here 3": [2 / 5, 26 / 5],
-        "differences from the mean cancel: square them first": [0, 0], "that is the root: the variance is the mean SQUARE": np.sqrt([1.0, 13.0]),
+        "divided by n: correction is 1 unless told otherwise": [2 / 3, 26 / 3],
+        "n is how many numbers go into ONE result, here 3": [2 / 5, 26 / 5],
+        "differences from the mean cancel: square them first": [0, 0],
+        "that is the root: the variance is the mean SQUARE": np.sqrt([1.0, 13.0]),
         "take the mean away first": [7, 86.5]}, raises={ValueError: "keep the mean's axis, so that (2, 1) lines up with (2, 3)"})
-    expect.close(lambda: x.var(dim=(0, 1), correction=0), np.var(x.numpy()), "correction=0 divides by n", mistaken={"`correction` is a setting, not always 1": 13.1})
-    expect.close(lambda: far.var(), np.var(far.numpy(), ddof=1, dtype=float64), "also far from 0", tol=1e-4, hint="square the differences only: in large squares, small ones are lost")
-    expect.same(lambda: x.var(axis=0, keepdims=True).shape, (1, 3), "keepdim reaches the variance", mistaken={"the axis is gone: pass `keepdim` to the sum, too": lambda got: got == (3,)})
-    expect.same(lambda: Tensor(np.ones((0, 3))).var(dim=1).shape, (0,), "no rows, no variances", raises={ZeroDivisionError: "without rows there are 0 means: divide by 1 then"})
+    expect.close(lambda: x.var(dim=(0, 1), correction=0), np.var(x.numpy()), "correction=0 divides by n",
+                 mistaken={"`correction` is a setting, not always 1": 13.1})
+    expect.close(lambda: far.var(), np.var(far.numpy(), ddof=1, dtype=float64), "also far from 0", tol=1e-4,
+                 hint="square the differences only: in large squares, small ones are lost")
+    expect.same(lambda: x.var(axis=0, keepdims=True).shape, (1, 3), "keepdim reaches the variance",
+                mistaken={"the axis is gone: pass `keepdim` to the sum, too": lambda got: got == (3,)})
+    expect.same(lambda: Tensor(np.ones((0, 3))).var(dim=1).shape, (0,), "no rows, no variances",
+                raises={ZeroDivisionError: "without rows there are 0 means: divide by 1 then"})
     with np.errstate(divide="ignore"):
-        expect.close(lambda: x.var(dim=0, correction=3), [math.inf] * 3, "2 numbers, less 3", mistaken={"n - correction is never below 0": lambda got: got < 0})
-    expect.true(lambda: len(operations(x.var)) > 2, "made of Tensor operations", hint="compute with Tensors: what is made of x.data does not know where it came from")
+        expect.close(lambda: x.var(dim=0, correction=3), [math.inf] * 3, "2 numbers, less 3",
+                     mistaken={"n - correction is never below 0": lambda got: got < 0})
+    expect.true(lambda: len(operations(x.var)) > 2, "made of Tensor operations",
+                hint="compute with Tensors: what is made of x.data does not know where it came from")
     expect.close(lambda: x.std(dim=1), np.sqrt([1.0, 13.0]), "std is its root")
     expect.same(lambda: x.var().dtype, float32, "float32 stays float32")
     expect.close([(x * 2).sum(dim=0), x.max(dim=0) - x.min(dim=0)], [[10, 16, 28], [3, 4, 8]], "sum, max and min")
-    expect.same((x.argmax().item(), x.argmax(dim=1).tolist(), x.argmin(dim=0, keepdim=True).tolist()), (5, [2, 2], [[0, 0, 0]]), "argmax, argmin")
+    expect.same((x.argmax().item(), x.argmax(dim=1).tolist(), x.argmin(dim=0, keepdim=True).tolist()), (5, [2, 2], [[0, 0, 0]]),
+                "argmax, argmin")
     expect.close([x.log().exp().sqrt() ** 2, abs(-x)], [x.numpy()] * 2, "log, exp, sqrt, abs", tol=1e-4)
     expect.raises(IndexError, lambda: x.sum(dim=5), "an axis that is not there", match="sum (2, 3)")
 test_unit_mean_var()
@@ -1025,20 +1090,28 @@ Tensor.masked_fill, Tensor.clip, Tensor.clamp = masked_fill, clip, clip
 def test_unit_choosing():
     """where, masked_fill and clip choose numbers; cat and stack join tensors."""
     x, a, b = Tensor([-2.0, -0.5, 0.5, 2.0]), Tensor([[1.0, 2.0]]), Tensor([[3.0, 4.0]])
-    expect.close(lambda: where(x > 0, x, Tensor([3.0, 4.0, 5.0, 6.0])), [3, 4, 0.5, 2], "from a where it holds, else from b", mistaken={"a and b are the wrong way round": [-2, -0.5, 5, 6]})
+    expect.close(lambda: where(x > 0, x, Tensor([3.0, 4.0, 5.0, 6.0])), [3, 4, 0.5, 2], "from a where it holds, else from b",
+                 mistaken={"a and b are the wrong way round": [-2, -0.5, 5, 6]})
     expect.close(lambda: x.masked_fill(x < 0, -math.inf), [-math.inf, -math.inf, 0.5, 2], "value where the mask holds", mistaken={
-        "value belongs where the mask holds, x where it does not": [-2, -0.5, -math.inf, -math.inf], "x was multiplied: infinity times 0 is nan": lambda got: np.isnan(got).any()})
+        "value belongs where the mask holds, x where it does not": [-2, -0.5, -math.inf, -math.inf],
+        "x was multiplied: infinity times 0 is nan": lambda got: np.isnan(got).any()})
     expect.close(x, [-2, -0.5, 0.5, 2], "and x itself is as it was", hint="that wrote into x: make a new tensor")
     expect.close(lambda: x.clip(-1, 1), [-1, -0.5, 0.5, 1], "both ends cut off", mistaken={
-        "at the lower end the LARGER of x and min stays": [-2, -1, -1, -1], "the lower end is not cut off": lambda got: got.min() < -1, "the upper end is not cut off": lambda got: got.max() > 1})
+        "at the lower end the LARGER of x and min stays": [-2, -1, -1, -1], "the lower end is not cut off": lambda got: got.min() < -1,
+        "the upper end is not cut off": lambda got: got.max() > 1})
     expect.close(x, [-2, -0.5, 0.5, 2], "and x itself is as it was", hint="that wrote into x: make a new array")
     expect.close(lambda: [x.clip(min=0), x.clip(max=0)], [[0, 0, 0.5, 2], [-2, -0.5, 0, 0]], "one end, or the other", mistaken={
-        "0 is a limit like any other: only None is none": lambda got: np.array_equal(got[0], x.numpy()) or np.array_equal(got[1], x.numpy())}, raises={TypeError: "None is no limit: look for it before you compare"})
-    expect.close(lambda: stack([a, b]), [[[1, 2]], [[3, 4]]], "stack makes a new axis", mistaken={"that is cat: each tensor needs its new axis first": lambda got: got.shape == (2, 2)})
-    expect.close(lambda: [stack([a, b], dim) for dim in (-1, 2)], [[[[1, 3], [2, 4]]]] * 2, "anywhere, also counted from the end", mistaken={
-        "cat joins along the new axis, so it needs the same dim": lambda got: got.shape[1:] == (2, 2, 1), "the new axis of each tensor belongs at dim, too": lambda got: got.shape[1:] == (1, 1, 4)})
+        "0 is a limit like any other: only None is none": lambda got: np.array_equal(got[0], x.numpy()) or np.array_equal(got[1],
+        x.numpy())}, raises={TypeError: "None is no limit: look for it before you compare"})
+    expect.close(lambda: stack([a, b]), [[[1, 2]], [[3, 4]]], "stack makes a new axis",
+                 mistaken={"that is cat: each tensor needs its new axis first": lambda got: got.shape == (2, 2)})
+    expect.close(lambda: [stack([a, b], dim) for dim in (-1, 2)], [[[[1, 3], [2, 4]]]] * 2, "anywhere, also counted from the end",
+                 mistaken={
+        "cat joins along the new axis, so it needs the same dim": lambda got: got.shape[1:] == (2, 2, 1),
+        "the new axis of each tensor belongs at dim, too": lambda got: got.shape[1:] == (1, 1, 4)})
     for what, call in dict(masked_fill=lambda: x.masked_fill(x < 0, 0.0), stack=lambda: stack([a, b])).items():
-        expect.true(operations(call), f"{what} passes the door", hint="join operations of ours: what is made of x.data does not know where it came from")
+        expect.true(operations(call), f"{what} passes the door",
+                    hint="join operations of ours: what is made of x.data does not know where it came from")
     expect.close(cat([a, b], axis=1), [[1, 2, 3, 4]], "cat joins along one that exists")
     expect.raises(ValueError, lambda: cat([a, Tensor([1.0])]), "which all of them must have", match="cat")
 test_unit_choosing()
@@ -1115,8 +1188,10 @@ def test_module():
     manual_seed(0)
     expect.close(randn(5, 8), x.numpy(), "the same seed gives the same numbers")
     rng = np.random.default_rng
-    expect.close([rand(2, generator=rng(1)), randn(2, generator=rng(1))], [rng(1).random(2, float32), rng(1).standard_normal(2, float32)], "so does a generator")
-    expect.same([t.dtype for t in (zeros(2), ones((2, 2)), eye(2), rand(2), full((2,), 1.5), arange(3))], [float32] * 5 + [int64], "float32, but for arange(3)")
+    expect.close([rand(2, generator=rng(1)), randn(2, generator=rng(1))], [rng(1).random(2, float32), rng(1).standard_normal(2, float32)],
+                 "so does a generator")
+    expect.same([t.dtype for t in (zeros(2), ones((2, 2)), eye(2), rand(2), full((2,), 1.5), arange(3))], [float32] * 5 + [int64],
+                "float32, but for arange(3)")
     expect.same([arange(3).tolist(), arange(1, 2, 0.5).tolist()], [[0, 1, 2], [1.0, 1.5]], "arange")
     expect.close(stack([zeros(3), ones(3)]) @ eye(3), [[0] * 3, [1] * 3], "zeros, ones, eye")
     expect.raises(TypeError, lambda: np.where(x > 0, x, x), "np.where has a twin of our own", match="where gradient")

@@ -604,11 +604,12 @@ def test_unit_softmax():
         "the scores themselves were divided: exp makes them positive first": [[2 / 3, 1 / 3, 0.0], [math.nan] * 3]},
         raises={ValueError: "keepdims=True keeps (2, 1), which lines up with (2, 3)"})
     expect.close(z, [[1.0, 2.0, 3.0], [1.0, 1.0, 1.0]], "z is as it was", hint="you wrote into the caller's array: -= does, - does not")
-    expect.close(lambda: softmax(z, dim=0), [[0.5, 0.7310586, 0.8807971], [0.5, 0.2689414, 0.1192029]], "dim=0: columns do", mistaken={
+    down = [[0.5, 0.7310586, 0.8807971], [0.5, 0.2689414, 0.1192029]]
+    expect.close(lambda: softmax(z, dim=0), down, "with dim=0 each column adds up to 1", mistaken={
         "the rows add up to 1 again: use `dim`, not a fixed axis": lambda got: np.allclose(got.sum(1), 1),
         "the sum goes along `dim`, but the max does not: use `dim` for both": lambda got: np.allclose(got.sum(0), 1)})
     expect.finite(lambda: softmax(Tensor([1000.0, 0.0])), "scores of 1000 are fine", hint="subtract the largest score before exp")
-    expect.close(lambda: softmax(Tensor([[1000.0, 1000.0], [-1000.0, -1000.0]])), [[0.5, 0.5]] * 2, "and of -1000 below them", mistaken={
+    expect.close(lambda: softmax(Tensor([[1000.0, 1000.0], [-1000.0, -1000.0]])), [[0.5, 0.5]] * 2, "rows far apart are fine", mistaken={
         "each row has its own largest score: max along `dim`, with keepdims=True": lambda got: np.isnan(got[1]).all()})
     expect.close(lambda: softmax(Tensor([1.0, -math.inf, 1.0])), [0.5, 0.0, 0.5], "a score of -inf gets nothing")
     expect.close(lambda: softmax(Tensor([0.0, 0.0], dtype=float64)), [0.5, 0.5], "in float64 too", tol=1e-12,
@@ -687,7 +688,7 @@ def test_unit_log_softmax():
     expect.close(lambda: log_softmax(Tensor([0.0, -200.0])), [0.0, -200.0], "a very small probability has a logarithm", mistaken={
         "e^-200 was rounded to 0 before its logarithm: simplify first": [0.0, -math.inf],
         "something was added before the logarithm, which hides the rounding: simplify first": lambda got: got[1] > -199})
-    expect.close(lambda: log_softmax(Tensor([[1000.0, 0.0], [0.0, 0.0]])), [[0.0, -1000.0], [-math.log(2)] * 2], "of any size", mistaken={
+    expect.close(lambda: log_softmax(Tensor([[1000.0, 0.0], [0.0, 0.0]])), [[0.0, -1000.0], [-math.log(2)] * 2], "large scores", mistaken={
         "subtract the largest score before exp": lambda got: np.isinf(got[0]).any() or np.isnan(got[0]).any(),
         "each row has its own largest score: max along `dim`, with keepdims=True": lambda got: not np.isfinite(got[1]).all()})
     down = np.log([[0.5, 0.7310586, 0.8807971], [0.5, 0.2689414, 0.1192029]])
@@ -834,6 +835,10 @@ def test_unit_objects():
     expect.same(lambda: repr([GELU(), Softmax(1), LogSoftmax(), LeakyReLU(0.2), ReLU()]),
                 "[GELU(approximate='none'), Softmax(dim=1), LogSoftmax(dim=-1), LeakyReLU(negative_slope=0.2), ReLU()]",
                 "they show their settings", hint="forward keeps nothing in `self`")
+    for layer, f in [(ReLU(), relu), (Sigmoid(), sigmoid), (Tanh(), tanh), (SiLU(), silu), (LeakyReLU(), leaky_relu)]:
+        expect.close(lambda: layer.eval()(x), f(x), "the given objects do what their functions do")
+        expect.same((layer.parameters(), layer.training), ([], False), "they have no parameters, and know of eval()")
+    expect.close(lambda: x.softmax(0) - x.log_softmax(0).exp(), np.zeros((2, 3)), "the methods do what their functions do")
 
 test_unit_objects()
 

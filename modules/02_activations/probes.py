@@ -130,6 +130,12 @@ def gelu_refuses(tinytorch, rng):
     return [raised(lambda: tinytorch.gelu(x, approximate=form)) for form in ("none", "tanh", "exact", "Tanh", "", word)]
 
 
+@probe("test-gelu")
+def gelu_of_more_than_a_cache_holds(tinytorch, rng):
+    x = tensor(tinytorch, rng.standard_normal((300, 250), dtype="float32").T)
+    return [tinytorch.gelu(x), tinytorch.gelu(x, approximate="tanh"), tinytorch.erf(x), tinytorch.silu(x), x]
+
+
 @probe("test-silu")
 def silu_anywhere(tinytorch, rng):
     arrays = numbers(rng, "float32") + numbers(rng, "float32", 0.01) + numbers(rng, "float32", 300.0)

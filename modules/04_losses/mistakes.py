@@ -11,6 +11,7 @@ LARGEST = "z = logits - logits.max(axis=dim, keepdims=True)"
 SHARE = "wanted += label_smoothing * z.mean(axis=dim, keepdims=True)"
 OTHERS = "wanted += label_smoothing * (z.mean(axis=dim, keepdims=True) - np.take_along_axis(z, places, dim) / z.shape[dim])"
 WANTED = "wanted = (1 - label_smoothing) * np.take_along_axis(z, places, dim)\n    if label_smoothing:\n        "
+TOTAL = "total = np.exp(z, out=z).sum(axis=dim, keepdims=True)"
 LOSS = "loss = np.where(keep, np.log(total) - wanted, 0.0)"
 FLOOR = "np.maximum(np.log(x), -100.0)"
 BOTH = "-(target * clamped_log(prediction) + (1 - target) * clamped_log(1 - prediction))"
@@ -80,16 +81,16 @@ MISTAKES = [
     Mistake("cross-entropy", "forgets the score", LOSS, "loss = np.where(keep, np.log(total), 0.0)", "subtract the right class's z"),
     Mistake("cross-entropy", "forgets the minus", LOSS, "loss = np.where(keep, wanted - np.log(total), 0.0)", "a loss is positive"),
     Mistake("cross-entropy", "looks up what is ignored", LOSS, "loss = np.log(total) - wanted", "looked up as class 0"),
-    Mistake("cross-entropy", "picks too late", "p = np.exp(z, out=z)", "p = np.exp(z, out=z)\n    wanted = (1 - label_smoothing) * np.take_along_axis(z, places, dim)",
+    Mistake("cross-entropy", "picks too late", TOTAL, TOTAL + "\n    wanted = (1 - label_smoothing) * np.take_along_axis(z, places, dim)",
             "pick it first"),
-    Mistake("cross-entropy", "adds up all rows", "p.sum(axis=dim, keepdims=True)", "p.sum()", "sum along `dim` only"),
-    Mistake("cross-entropy", "forgets to divide", "p /= total", "pass", "divide exp by its sum"),
+    Mistake("cross-entropy", "adds up all rows", TOTAL, "total = np.exp(z, out=z).sum()", "sum along `dim` only"),
+    Mistake("cross-entropy", "forgets to divide", "p = np.divide(z, total, out=z)", "p = z", "divide exp by its sum"),
     Mistake("cross-entropy", "smoothing: all of the score", "(1 - label_smoothing) * np.take_along_axis", "np.take_along_axis", "z_t counts 1 - ε"),
     Mistake("cross-entropy", "smoothing: forgets the share", SHARE, "pass", "the share ε of all classes is missing"),
     Mistake("cross-entropy", "smoothing: shared by the others", SHARE, OTHERS, "the right class gets its share"),
     Mistake("cross-entropy", "smoothing: ε/(C - 1)", SHARE, OTHERS + " * z.shape[dim] / (z.shape[dim] - 1)", "the share is ε/C"),
     Mistake("cross-entropy", "smoothing: not used", WANTED + SHARE, "wanted = np.take_along_axis(z, places, dim)", "label_smoothing is not used"),
-    Mistake("cross-entropy", "an array at each step", "p = np.exp(z, out=z)", "p = np.exp(z)", "in the place of z"),
+    Mistake("cross-entropy", "an array at each step", "p = np.divide(z, total, out=z)", "p = z / total", "in the place of z"),
     Mistake("cross-entropy", "smoothing: the sum", SHARE, "wanted += label_smoothing * z.sum(axis=dim, keepdims=True)", "the mean of z, not its sum"),
     Mistake("cross-entropy", "smoothing: the mean of everything", SHARE, "wanted += label_smoothing * z.mean()", "the mean of ONE row"),
     Mistake("cross-entropy", "smoothing: always", "if label_smoothing:", "if True:", "leave the smoothing term out"),
@@ -118,5 +119,4 @@ EQUIVALENT = [
     Equivalent("mse-loss", "difference = prediction - target", "difference = target - prediction", SYMMETRIC),
     Equivalent("mse-loss", "difference = prediction - target", "difference = -(prediction - target)", SYMMETRIC),
     Equivalent("l1-huber", HUBER, HUBER.replace("<=", "<"), "the two pieces have the same value and the same slope where they meet"),
-    Equivalent("cross-entropy", "total = p.sum(axis=dim, keepdims=True)", "total = z.sum(axis=dim, keepdims=True)", "p is z: exp was written in its place"),
 ]

@@ -110,6 +110,7 @@ MISTAKES = [
     Mistake("newest-first", "eats the roots", "list(roots)", "roots", "pop from a list of your own"),
     Mistake("newest-first", "without the roots", "seen, stack = set(roots)", "seen, stack = set()", "the roots belong to it"),
     Mistake("simple-pull", "overwrites", "grads[i] = grads[i] + gi if i in grads else gi", "grads[i] = gi", "replaced another: add them"),
+    Mistake("simple-pull", "adds to nothing", "grads[i] + gi if i in grads else gi", "grads[i] + gi", "an input's first gradient is put into the dict"),
     Mistake("simple-pull", "no unbroadcast", "gi = unbroadcast(gi, i.shape)", "pass", "unbroadcast to the input's shape"),
     Mistake("simple-pull", "the node's shape", "gi = unbroadcast(gi, i.shape)", "gi = unbroadcast(gi, node.shape)", "unbroadcast to the input's shape"),
     Mistake("simple-pull", "follows None", "i is not None and gi", "gi", "skip inputs that are None"),
@@ -124,9 +125,9 @@ MISTAKES = [
 
     # 9 · the rest of the table
     Mistake("rules-reductions", "sum: hands on g as it is", "return spread(g, shape, dim)", "return g", "belongs to a whole row"),
-    Mistake("rules-reductions", "mean: as a sum", "g * (out.size / max(math.prod(shape), 1))", "g", "moves the mean by an n-th"),
-    Mistake("rules-reductions", "mean: multiplies", "out.size / max(math.prod(shape), 1)", "math.prod(shape) / max(out.size, 1)", "results divided by inputs"),
-    Mistake("rules-reductions", "mean: by everything", "(out.size / max", "(1 / max", "into *one* result"),
+    Mistake("rules-reductions", "mean: as a sum", "g * (g.size / max(math.prod(shape), 1))", "g", "moves the mean by an n-th"),
+    Mistake("rules-reductions", "mean: multiplies", "g.size / max(math.prod(shape), 1)", "math.prod(shape) / max(g.size, 1)", "results divided by inputs"),
+    Mistake("rules-reductions", "mean: by everything", "(g.size / max", "(1 / max", "into *one* result"),
     Mistake("rules-activations", "relu: no mask", "return g * (out > 0)", "return g", "nothing gets through where out"),
     Mistake("rules-activations", "relu: asks g", "g * (out > 0)", "g * (g > 0)", "look at out, not at g"),
     Mistake("rules-activations", "relu: no chain rule", "g * (out > 0)", "(out > 0)", "multiply by g: the chain rule"),
@@ -142,9 +143,9 @@ MISTAKES = [
 
     # a layer
     Mistake("rule-linear", "x: stays a table", "(g @ w.mT).reshape(x.shape)", "g @ w.mT", "bring it back to x.shape"),
-    Mistake("rule-linear", "x: no transpose", "g @ w.mT", "g @ w", "w must be turned"),
+    Mistake("rule-linear", "x: no transpose", "g @ w.mT", "g @ w", "write the shapes of the tables down"),
     Mistake("rule-linear", "w: turned round", "rows(x).mT @ g", "g.mT @ rows(x)", "x comes first in the product"),
-    Mistake("rule-linear", "w: not as tables", "rows(x).mT @ g", "x.mT @ g", "read x and g as tables"),
+    Mistake("rule-linear", "w: not as tables", "rows(x).mT @ g", "x.mT @ g", "write the shapes of the tables down"),
     Mistake("rule-linear", "w and b: batch by batch", AS_TABLES, """dx = g @ w.mT if need[0] else None
     dw = x.mT @ g if need[1] else None""", "read x and g as tables first"),
     Mistake("rule-linear", "b: the first axis only", AS_TABLES, """dx = g @ w.mT if need[0] else None

@@ -29,7 +29,7 @@ from numpy import ndarray
 import tinytorch.core.tensor as door
 from .activations import erf, gelu, leaky_relu, log_softmax, relu, sigmoid, silu, softmax, tanh
 from .layers import dropout, linear
-from .losses import clamped_log, class_targets, cross_entropy, softplus
+from .losses import clamped_log, cross_entropy, softplus
 from .tensor import (Tensor, absolute, add, amax, amin, clip, concatenate, default_generator, divide, exp, expand, float32, float64,
                                    getitem, log, matmul, maximum, mean, minimum, multiply, negative, op, permute, power, reduce_sum, reshape, sqrt,
                                    subtract, through, transpose, where)
@@ -199,7 +199,7 @@ def call_rule(node, g, create_graph=False):
         raise RuntimeError(f"the rule of '{node.op.__name__}' has no gradient for its input number {len(got) + 1}, and one is wanted")
     return got
 
-# %% ../../modules/05_autograd/autograd_dev.py #c29ae605
+# %% ../../modules/05_autograd/autograd_dev.py #c575d58f
 def pull(grads, wanted=(), retain_graph=False, create_graph=False):
     """Carry gradients {Node or leaf: g} down the graph; returns {leaf: g}, and {node: g} for nodes that are `wanted`."""
     waiting, found, owned = [], {}, set()
@@ -221,7 +221,7 @@ def pull(grads, wanted=(), retain_graph=False, create_graph=False):
             shape = i.shape if type(i) is Node else i.data.shape
             if gi.shape != shape:
                 try:
-                    gi = unbroadcast(gi, shape)
+                    gi = unbroadcast(gi, shape) if create_graph else np.asarray(unbroadcast(gi, shape))     # of shape () NumPy makes a number
                 except ValueError:
                     raise RuntimeError(f"the gradient rule of '{node.op.__name__}' gave shape {gi.shape} for an input of shape {shape}") from None
             before = grads.get(i)
@@ -239,7 +239,8 @@ def pull(grads, wanted=(), retain_graph=False, create_graph=False):
     for leaf in grads:                                           # only leaves are left
         if leaf.hooks:
             grads[leaf] = hooked(leaf.hooks, grads[leaf])
-    return grads | found
+    grads.update(found)
+    return grads
 
 def hooked(hooks, g):
     """`g` as the hooks leave it; each gets a Tensor, and may return another."""
@@ -345,12 +346,12 @@ def _(g, dim, shape):
     return spread(g, shape, dim)
 
 @gradient(mean)
-def _(g, out, dim, shape):
+def _(g, dim, shape):
     """out = x.mean(dim): the gradient for x, of shape `shape`."""
-    return spread(g * (out.size / max(math.prod(shape), 1)), shape, dim)
+    return spread(g * (g.size / max(math.prod(shape), 1)), shape, dim)
 
 
-# %% ../../modules/05_autograd/autograd_dev.py #6ca9dffb
+# %% ../../modules/05_autograd/autograd_dev.py #d50b8857
 @op
 def scatter_sum(g, *, key, shape):
     """Zeros of `shape`, with `g` added at `key`: what was indexed twice gets both."""
@@ -414,12 +415,13 @@ def _(g, x, approximate):
     return g * 0.5 * (1.0 + t + x * (1.0 - t * t) * (c + 3 * c * k * x * x))
 
 @gradient(cross_entropy)
-def _(g, targets, p, ignore_index, reduction, label_smoothing):
-    dim, places, keep = class_targets(p, bare(targets), ignore_index)
+def _(g, p, places, keep, reduction, label_smoothing):
+    dim = min(p.ndim - 1, 1)                                     # the classes'
     d = p - label_smoothing / p.shape[dim]                       # p minus what was wanted
     np.put_along_axis(d, places, np.take_along_axis(d, places, dim) - (1 - label_smoothing), dim)
     g = np.expand_dims(g, dim) if reduction == "none" else g / int(keep.sum()) if reduction == "mean" else g
-    return d * np.where(keep, g, 0.0).astype(d.dtype)
+    d *= np.where(keep, g, 0.0)
+    return d
 
 # %% ../../modules/05_autograd/autograd_dev.py #rules-activations
 @gradient(relu)

@@ -109,9 +109,7 @@ def l1_loss(prediction, target, *, reduction="mean"):
 
 @composed
 def huber_loss(prediction, target, *, reduction="mean", delta=1.0):
-    """Half the square of differences up to `delta`, a line beyond, reduced.
-
-    As `torch.nn.functional.huber_loss`.
+    """Half the square of differences up to `delta`, a line beyond, reduced.  As `torch.nn.functional.huber_loss`.
 
     >>> huber_loss(Tensor([0.5, 3.0]), Tensor([0.0, 0.0]), reduction="none")
     Tensor([0.125, 2.5  ])
@@ -124,7 +122,7 @@ def huber_loss(prediction, target, *, reduction="mean", delta=1.0):
     return reduce_loss(where(size <= delta, 0.5 * difference * difference, delta * (size - 0.5 * delta)), reduction)
 
 
-# %% ../../modules/04_losses/losses_dev.py #5db9825e
+# %% ../../modules/04_losses/losses_dev.py #f81cba6e
 def class_targets(scores, targets, ignore_index):
     """(dim, targets, keep) for scores (N, C, …) or (C,): the axis of the classes, then which class and whether it counts, (N, 1, …).
 
@@ -148,10 +146,7 @@ def class_targets(scores, targets, ignore_index):
 
 
 def pick(scores, dim, places):
-    """The numbers of a Tensor (N, C, …) at `places` (N, 1, …) along axis `dim` -> (N, 1, …).
-
-    As `torch.gather`.
-    """
+    """The numbers of a Tensor (N, C, …) at `places` (N, 1, …) along axis `dim` -> (N, 1, …).  As `torch.gather`."""
     key = list(np.ogrid[tuple(slice(n) for n in places.shape)])          # row numbers, column numbers, …
     key[dim] = places
     return scores[tuple(key)]
@@ -175,9 +170,7 @@ def nll_loss(log_probs, targets, *, ignore_index=-100, reduction="mean"):
 # %% ../../modules/04_losses/losses_dev.py #cross-entropy
 @op
 def cross_entropy(logits, targets, *, ignore_index=-100, reduction="mean", label_smoothing=0.0):
-    """Minus the log of the softmax of the right class, in one stable operation.
-
-    As `torch.nn.functional.cross_entropy`.
+    """Minus the log of the softmax of the right class, in one stable operation.  As `torch.nn.functional.cross_entropy`.
 
     logits: floats (N, C), (C,) or (N, C, …); targets: integers (N,), () or (N, …).  Targets equal to `ignore_index` do not count.
     Of a language model's (B, T, V) take `logits.reshape(-1, V)` and `targets.reshape(-1)`.
@@ -192,11 +185,11 @@ def cross_entropy(logits, targets, *, ignore_index=-100, reduction="mean", label
     wanted = (1 - label_smoothing) * np.take_along_axis(z, places, dim)
     if label_smoothing:
         wanted += label_smoothing * z.mean(axis=dim, keepdims=True)
-    p = np.exp(z, out=z)
-    total = p.sum(axis=dim, keepdims=True)
+    total = np.exp(z, out=z).sum(axis=dim, keepdims=True)                # from here on z is exp(z)
     loss = np.where(keep, np.log(total) - wanted, 0.0)                   # (N, 1, …)
-    p /= total
-    return reduce_loss(loss.squeeze(dim), reduction, int(keep.sum())), {"p": p}     # int: NumPy's int64 makes float64 of an array
+    p = np.divide(z, total, out=z)
+    kept = {"p": p, "places": places, "keep": keep}
+    return reduce_loss(loss.squeeze(dim), reduction, int(keep.sum())), kept         # int: NumPy's int64 makes float64 of an array
 
 # %% ../../modules/04_losses/losses_dev.py #binary-cross-entropy
 @op
@@ -212,9 +205,7 @@ def clamped_log(x):
 
 @composed
 def binary_cross_entropy(prediction, target, *, reduction="mean"):
-    """The loss of probabilities for yes (target 1) or no (target 0), reduced.
-
-    As `torch.nn.functional.binary_cross_entropy`.
+    """The loss of probabilities for yes (target 1) or no (target 0), reduced.  As `torch.nn.functional.binary_cross_entropy`.
 
     >>> binary_cross_entropy(Tensor([0.5, 0.25]), Tensor([1.0, 0.0]), reduction="none")
     Tensor([0.6931, 0.2877])
@@ -238,9 +229,7 @@ def softplus(z):
 
 @composed
 def binary_cross_entropy_with_logits(logits, target, *, reduction="mean"):
-    """Binary cross-entropy of sigmoid(logits), stable.
-
-    As `torch.nn.functional.binary_cross_entropy_with_logits`.
+    """Binary cross-entropy of sigmoid(logits), stable.  As `torch.nn.functional.binary_cross_entropy_with_logits`.
 
     >>> binary_cross_entropy_with_logits(Tensor([1000.0, 1000.0, 0.0]), Tensor([1.0, 0.0, 1.0]), reduction="none")
     Tensor([0.0000e+00, 1.0000e+03, 6.9315e-01])
@@ -249,7 +238,7 @@ def binary_cross_entropy_with_logits(logits, target, *, reduction="mean"):
     return reduce_loss(target * softplus(-logits) + (1 - target) * softplus(logits), reduction)
 
 
-# %% ../../modules/04_losses/losses_dev.py #f02c274b
+# %% ../../modules/04_losses/losses_dev.py #543edffb
 class L1Loss(Loss):
     """`l1_loss` as an object.  As `torch.nn.L1Loss`."""
     function = staticmethod(l1_loss)
@@ -280,18 +269,12 @@ class CrossEntropyLoss(Loss):
 
 
 class BCELoss(Loss):
-    """`binary_cross_entropy` as an object: probabilities, and targets from 0 to 1.
-
-    As `torch.nn.BCELoss`.
-    """
+    """`binary_cross_entropy` as an object: probabilities, and targets from 0 to 1.  As `torch.nn.BCELoss`."""
     function = staticmethod(binary_cross_entropy)
 
 
 class BCEWithLogitsLoss(Loss):
-    """`binary_cross_entropy_with_logits` as an object: scores, and targets from 0 to 1.
-
-    As `torch.nn.BCEWithLogitsLoss`.
-    """
+    """`binary_cross_entropy_with_logits` as an object: scores, and targets from 0 to 1.  As `torch.nn.BCEWithLogitsLoss`."""
     function = staticmethod(binary_cross_entropy_with_logits)
 
 
