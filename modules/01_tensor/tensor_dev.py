@@ -1015,8 +1015,8 @@ def test_unit_mean_var():
         "differences from the mean cancel: square them first": [0, 0],
         "that is the root: the variance is the mean SQUARE": np.sqrt([1.0, 13.0]),
         "take the mean away first": [7, 86.5]}, raises={ValueError: "keep the mean's axis, so that (2, 1) lines up with (2, 3)"})
-    expect.close(lambda: x.var(dim=(0, 1), correction=0), np.var(x.numpy()), "correction=0 divides by n",
-                 mistaken={"`correction` is a setting, not always 1": 13.1})
+    expect.close(lambda: x[None].var(dim=(0, 2), correction=0), np.var(x.numpy(), axis=1), "two axes at once, divided by n", mistaken={
+        "`correction` is a setting, not always 1": [1, 13], "n is how many numbers go into ONE result, here 3": [1 / 3, 13 / 3]})
     expect.close(lambda: far.var(), np.var(far.numpy(), ddof=1, dtype=float64), "also far from 0", tol=1e-4,
                  hint="square the differences only: in large squares, small ones are lost")
     expect.same(lambda: x.var(axis=0, keepdims=True).shape, (1, 3), "keepdim reaches the variance",

@@ -154,7 +154,8 @@ def test_unit_linear():
         expect.raises(ValueError, lambda: linear(data, weight), "a number is no sample, a vector no weight", match="linear (in, out)",
                       hint="look at np.ndim(x) and np.ndim(w) first, and say what is wanted")
     dtypes = linear(x, w, b).dtype, linear(x, w, Tensor(b, dtype=float64)).dtype, linear([1, 2, 3], w, b).dtype
-    expect.same(dtypes, (float32, float64, float32), "float64 only where an input was", hint="out=y keeps y's dtype: use it only where y and b agree")
+    expect.same(dtypes, (float32, float64, float32), "float64 only where an input was",
+                hint="out=y keeps y's dtype: use it only where y and b agree")
     column, row, bias = ones(500, 1), ones(1, 500), ones(500)              # their product takes a million bytes
     expect.true(lambda: peak_bytes(lambda: linear(column, row, bias)) < 1.5e6, "the bias is added in the product's own memory",
                 hint="y + b makes a second array: np.add(y, b, out=y) does not")
@@ -282,7 +283,8 @@ def test_unit_initialisers():
             ("xavier, gain 2", xavier_uniform, (300, 100), {"gain": 2.0}, 8 / 400, "gain multiplies the bound, gain² the variance"),
             ("xavier, fans given", xavier_uniform, (300, 100), {"fan_in": 20, "fan_out": 30}, 2 / 50, "use the fans that are not None")]:
         w, bound = draw(shape, **settings), math.sqrt(3 * variance)
-        expect.same((w.shape, w.dtype), (shape, float32), "the shape that was asked for, in float32", hint="rand(*shape) is float32 already")
+        expect.same((w.shape, w.dtype), (shape, float32), "the shape that was asked for, in float32",
+                    hint="rand(*shape) is float32 already")
         expect.close(lambda: ends(w.numpy()), [-bound, math.sqrt(variance), bound], f"{name}: lowest, spread, highest", tol=1e-3, hint=hint)
         own = lambda: draw((3, 2), generator=np.random.default_rng(7)).tolist()
         expect.same(own, own(), "the same generator gives the same numbers", hint="pass generator on to rand")
@@ -554,7 +556,8 @@ def test_unit_linear_layer():
         "only a Parameter is found: wrap both, Parameter(…)": lambda got: len(got) < 2})
     top = lambda p: np.abs(p.numpy()).max()
     expect.close(lambda: top(layer.weight), 0.05, "weights up to 1/√400", tol=1e-3, hint="PyTorch's start is kaiming_uniform with a = √5")
-    expect.close(lambda: top(layer.bias), 0.05, "biases as well", tol=1e-3, hint="kaiming_uniform with a = √5, as for the weight", mistaken={
+    expect.close(lambda: top(layer.bias), 0.05, "biases as well", tol=1e-3, hint="kaiming_uniform with a = √5, as for the weight",
+                 mistaken={
         "biases start at random here, as PyTorch's do": 0.0,
         "a bias's fan_in is in_features, not its shape[0]": lambda got: abs(got - 300 ** -0.5) < 1e-3})
     x = randn(7, 400)
@@ -683,7 +686,8 @@ def test_unit_state():
     net.scale.factor.data += 1.0
     expect.close(lambda: state["scale.factor"], [2.0, 2.0], "a state does not change with the module", hint="copy the arrays: .data.copy()")
     factor, weight, in_place = other.scale.factor, other.layer.weight.data, "write into the array: t.data[...] = …"
-    expect.true(lambda: other.load_state_dict(state) is other, "loading returns the module", hint="end with `return self`, as train() and append() will")
+    expect.true(lambda: other.load_state_dict(state) is other, "loading returns the module",
+                hint="end with `return self`, as train() and append() will")
     expect.close(lambda: [other.scale.factor, other.layer.bias], [[2.0, 2.0], state["layer.bias"]], "the numbers arrive")
     expect.true(lambda: other.scale.factor is factor and other.layer.weight.data is weight, "in the arrays that were there", hint=in_place)
     other.scale.factor.data += 1.0
@@ -698,7 +702,8 @@ def test_unit_state():
         expect.raises(ValueError, lambda: other.load_state_dict(wrong), "one wrong entry is enough", match=name,
                       hint="refuse what is unexpected, and every other shape, even one that could be stretched")
     some = {"scale.factor": np.zeros(2), "else": np.zeros(1)}
-    expect.close(lambda: other.load_state_dict(some, strict=False).scale.factor, [0.0, 0.0], "strict=False loads what fits by name", raises={
+    expect.close(lambda: other.load_state_dict(some, strict=False).scale.factor, [0.0, 0.0], "strict=False loads what fits by name",
+                 raises={
         ValueError: "with strict=False, missing and unexpected names are passed over",
         KeyError: "write only what both have: names that are in `state` and in the module"})
     expect.raises(ValueError, lambda: other.load_state_dict({"scale.factor": np.zeros(3)}, False), "but no wrong shape", match="(3,) (2,)",
@@ -765,8 +770,8 @@ def test_unit_dropout():
     manual_seed(2)
     x = ones(200, 100)
     y = lambda p: dropout(x, p=p).numpy()
-    expect.close(lambda: np.unique(y(0.75)), [0.0, 4.0], "p = 0.75: what is kept is divided by 0.25", mistaken={
-        "what is kept must be divided by 1 - p": [0.0, 1.0], "divide by 1 - p, the share that is kept, not by p": [0.0, 4 / 3]})
+    expect.close(lambda: np.unique(y(0.6)), [0.0, 2.5], "p = 0.6: what is kept is divided by 0.4", mistaken={
+        "what is kept must be divided by 1 - p": [0.0, 1.0], "divide by 1 - p, the share that is kept, not by p": [0.0, 5 / 3]})
     expect.close(x, np.ones((200, 100)), "x is as it was", hint="whoever gave you x still needs it: make a new array")
     expect.close(lambda: (y(0.75) == 0).mean(), 0.75, "three quarters become zero", tol=0.02, mistaken={
         "p is the chance to become zero; random() >= p keeps the rest": lambda got: abs(got - 0.25) < 0.03})
@@ -776,17 +781,21 @@ def test_unit_dropout():
     own = lambda: dropout(x, p=0.5, generator=np.random.default_rng(3)).tolist()
     expect.true(lambda: own() == own(), "the same generator drops the same numbers", hint="draw from `generator`, not from NumPy's own")
     zero = np.random.default_rng(1194)                     # one of the numbers that it will draw is 0
-    expect.close(lambda: dropout(x, p=0.0, generator=zero), x.numpy(), "p = 0 drops nothing", hint="random() may give 0: keep where it is >= p")
+    expect.close(lambda: dropout(x, p=0.0, generator=zero), x.numpy(), "p = 0 drops nothing",
+                 hint="random() may give 0: keep where it is >= p")
     expect.close(lambda: dropout(Tensor([2.0, 3.0]), p=1), [0.0, 0.0], "p = 1 drops everything", mistaken={
         "with p = 1 nothing is kept, and 0 / 0 is nan": lambda got: np.isnan(got).any()}, raises={
         ZeroDivisionError: "with p = 1 there is nothing to divide: all is 0"})
     for p in (-0.1, 1.5, math.nan):
-        expect.raises(ValueError, lambda: dropout(x, p=p), f"p = {p} is no probability", match="dropout", hint="raise a ValueError unless 0 <= p <= 1")
+        expect.raises(ValueError, lambda: dropout(x, p=p), f"p = {p} is no probability", match="dropout",
+                      hint="raise a ValueError unless 0 <= p <= 1")
     for dtype in (float32, float64):
         array = np.array([3.0, 1.0, 2.0, 4.0], dtype)
         both = dropout.__wrapped__(array, p=0.5, generator=np.random.default_rng(0))
-        expect.true(type(both) is tuple and "keep" in both[1], "what was kept comes along", hint='return two things: the result, and {"keep": kept}')
-        expect.same((both[1]["keep"].dtype, both[1]["keep"].tolist()), (np.dtype(bool), (both[0] != 0).tolist()), "as truth values", hint="keep says where, not how much: truth values, divided by nothing")
+        expect.true(type(both) is tuple and "keep" in both[1], "what was kept comes along",
+                    hint='return two things: the result, and {"keep": kept}')
+        expect.same((both[1]["keep"].dtype, both[1]["keep"].tolist()), (np.dtype(bool), (both[0] != 0).tolist()), "as truth values",
+                    hint="keep says where, not how much: truth values, divided by nothing")
         expect.same(both[0].dtype, dtype, f"{dtype} stays {dtype}", hint="a Python number does not widen an array, a NumPy number does")
 
 test_unit_dropout()
@@ -841,10 +850,13 @@ def test_unit_train():
         "what was kept was divided in training already: now there is nothing to do": lambda got: got.std() == 0,
         "it still drops: look at self.training": lambda got: (got == 0).any()})
     expect.same(lambda: [m.training for m in net.train().modules()], [True] * 3, "and back again")
-    expect.close(lambda: (net.blocks[0](x).numpy() == 0).mean(), 0.5, "in training half is dropped", tol=0.1, hint="drop while self.training is True")
-    expect.close(lambda: (net.blocks[1](x).numpy() == 0).mean(), 0.9, "or another share", tol=0.05, hint="the layer has a share of its own: pass p=self.p on")
+    expect.close(lambda: (net.blocks[0](x).numpy() == 0).mean(), 0.5, "in training half is dropped", tol=0.1,
+                 hint="drop while self.training is True")
+    expect.close(lambda: (net.blocks[1](x).numpy() == 0).mean(), 0.9, "or another share", tol=0.05,
+                 hint="the layer has a share of its own: pass p=self.p on")
     again = dropout(x, p=0.5, generator=np.random.default_rng(5)).numpy()
-    expect.close(lambda: Dropout(generator=np.random.default_rng(5))(x), again, "from the generator that was given", hint="the layer has a generator of its own: pass self.generator on")
+    expect.close(lambda: Dropout(generator=np.random.default_rng(5))(x), again, "from the generator that was given",
+                 hint="the layer has a generator of its own: pass self.generator on")
     expect.same(lambda: net.train(False).blocks[1].training, False, "train(False) is eval()", hint="set `mode`, not always the same")
     expect.raises(ValueError, lambda: Dropout(1.5), "1.5 is no probability", match="Dropout 1.5")
 
@@ -959,10 +971,12 @@ def test_unit_sequential():
         "the first layer is number 0, which is len(self) before it is set": ["1.weight", "1.bias", "3.weight", "3.bias"]})
     expect.close(lambda: model(x), b(relu(a(x))).numpy(), "activations stand in the row")
     expect.true(lambda: len(model) == 3 and model[0] is a and model[-1] is b and list(model)[2] is b, "len, index, iteration")
-    expect.same(lambda: type(model[1:]), Sequential, "a slice is a Sequential", hint="where `at` is a slice, put its layers into a new Sequential")
+    expect.same(lambda: type(model[1:]), Sequential, "a slice is a Sequential",
+                hint="where `at` is a slice, put its layers into a new Sequential")
     expect.true(lambda: len(model[1:]) == 2 and model[1:][1] is b, "of the same layers", hint="the layers themselves, not copies")
     expect.raises(IndexError, lambda: model[3], "there is no layer 3")
-    expect.true(lambda: model.append(double) is model and len(model) == 4, "append adds one and returns the model", hint="set it under str(len(self)), and return self")
+    expect.true(lambda: model.append(double) is model and len(model) == 4, "append adds one and returns the model",
+                hint="set it under str(len(self)), and return self")
     expect.close(lambda: model(x), 2 * b(relu(a(x))).numpy(), "which takes part")
     expect.raises(TypeError, lambda: Sequential([a, b]), "a list is not a layer", match="list", hint="refuse what is not callable(layer)")
     expect.close(Sequential()(x), x.numpy(), "no layers change nothing")

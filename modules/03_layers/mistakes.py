@@ -1,6 +1,6 @@
 """Wrong answers that real learners write, as patches of the solution, each with the words its card must show first."""
 
-from tito.dev.checks.mistake import Mistake
+from tito.dev.checks.mistake import Equivalent, Mistake
 
 BIAS = "y = np.add(y, b, out=y if y.dtype == b.dtype else None)"
 ROWS = "return y.reshape(*front, fan_out)"
@@ -105,4 +105,23 @@ MISTAKES = [
     Mistake("sequential", "a slice is a list", "Sequential(*self.layers[at]) if isinstance(at, slice) else self.layers[at]", "self.layers[at]",
             "into a new Sequential"),
     Mistake("sequential", "takes lists", "if not callable(layer)", "if layer is None", "refuse what is not"),
+]
+
+TABLE = "y = x.reshape(math.prod(front), inner) @ w"
+LAYER_WEIGHT = "self.weight = Parameter(kaiming_uniform((in_features, out_features), math.sqrt(5), generator=generator))"
+LAYER_BIAS = "self.bias = Parameter(kaiming_uniform((out_features,), math.sqrt(5), fan_in=in_features, generator=generator)) if bias else None"
+DRAW, KEPT = "kept = generator.random(x.shape, dtype=np.float32) >= p", 'return (x * kept / (1 - p) if p < 1 else x * 0.0), {"keep": kept}'
+
+EQUIVALENT = [
+    Equivalent("linear", TABLE, "y = x @ w", "NumPy multiplies batches as well, one by one: slower, the same numbers"),
+    Equivalent("linear", TABLE, TABLE.replace("math", "-math"), "NumPy takes any negative size for -1, to be worked out"),
+    Equivalent("linear", BIAS, BIAS.replace("==", ">="), "a product that is wider than the bias can take it in, too"),
+    Equivalent("linear", BIAS, BIAS.replace("y.dtype", "x.dtype"), "the product is never narrower than x, and takes in what is as wide as x"),
+    Equivalent("linear-layer", LAYER_WEIGHT, LAYER_WEIGHT.replace("math", "-math"), "the slope is squared"),
+    Equivalent("linear-layer", LAYER_BIAS, LAYER_BIAS.replace("math", "-math"), "the slope is squared"),
+    Equivalent("dropout", DRAW, DRAW.replace(", dtype=np.float32", ""), "a finer random number is below p as often"),
+    Equivalent("dropout", DRAW, DRAW.replace("32", "64"), "a finer random number is below p as often"),
+    Equivalent("dropout", KEPT, KEPT.replace("else x", "else -x"), "-0 is 0"),
+    Equivalent("dropout", KEPT, KEPT.replace("0.0", "np.float64(0.0)"), "the door settles the dtype of what is all zero"),
+    Equivalent("dropout", KEPT, KEPT.replace("else x", "else kept"), "nothing is kept where p is 1, and the door settles the dtype"),
 ]

@@ -201,7 +201,7 @@ def _thrown(y, keep, left, x, p):
     if not all(isinstance(a, np.ndarray) and a.shape == x.shape for a in (y, keep, left)) or y.dtype != x.dtype or keep.dtype != bool:
         return False
     gone = y == 0
-    apart = p == 0 or all(len(np.unique(gone, axis=axis)) == gone.shape[axis] for axis in (0, 1) if min(gone.shape) > 50)
+    apart = p == 0 or all(np.unique(gone, axis=axis).shape == gone.shape for axis in (0, 1) if gone.ndim == 2 and min(gone.shape) > 50)
     share = abs(gone.mean() - p) <= 6 * np.sqrt(p * (1 - p) / gone.size)
     return bool(apart and share and np.array_equal(keep, ~gone) and np.array_equal(left, x) and np.allclose(y, np.where(gone, 0, x / (1 - p)), rtol=1e-5))
 

@@ -84,10 +84,12 @@ def test_unit_numerical_gradient():
         "divide the difference by how far apart the two places are": lambda got: 0 < np.abs(got).max() < 1e-3,
         "all entries moved together: change one at a time": lambda got: np.ptp(got) < 1e-3 < got.max(),
         "f after the step up, minus f after the step down": -3 * x ** 2})
-    expect.close(lambda: x, [[1.0, -2.0], [0.5, 3.0]], "x is put back as it was", tol=1e-9, hint="keep the old entry and write it back after both steps")
+    expect.close(lambda: x, [[1.0, -2.0], [0.5, 3.0]], "x is put back as it was", tol=1e-9,
+                 hint="keep the old entry and write it back after both steps")
     expect.close(lambda: numerical_gradient(lambda x: np.abs(x).sum(), np.array([0.0])), [0.0], "both sides count alike", mistaken={
         "that is a step to one side only: go up and down from x": lambda got: np.isclose(np.abs(got), 1)})
-    expect.close(lambda: numerical_gradient(lambda x: x[0] ** 3 * x[1], np.array([1.0, 2.0]), eps=0.1), [6.02, 1.0], "a step is as long as `eps` says")
+    expect.close(lambda: numerical_gradient(lambda x: x[0] ** 3 * x[1], np.array([1.0, 2.0]), eps=0.1), [6.02, 1.0],
+                 "a step is as long as `eps` says")
 test_unit_numerical_gradient()
 
 # %% [markdown]
@@ -305,19 +307,24 @@ def test_unit_rules_arithmetic():
     for t in (g, a, b):
         t.flags.writeable = False                                        # others are looking at the same memory
     writes = {ValueError: "never write into g or into what you asked for: make a new array"}
-    expect.close(lambda: negative.rule.run(g), [-3.0, -10.0], "the negative", raises=writes, mistaken={"when a grows, -a falls: the slope is -1": g})
+    expect.close(lambda: negative.rule.run(g), [-3.0, -10.0], "the negative", raises=writes,
+                 mistaken={"when a grows, -a falls: the slope is -1": g})
     expect.close(lambda: subtract.rule.run(g, [True, True]), [[3.0, 10.0], [-3.0, -10.0]], "a difference", raises=writes, mistaken={
         "b is taken away: its slope is -1": [g, g], "a is not taken away, b is": lambda got: np.allclose(got, [-g, g])})
-    expect.close(lambda: multiply.rule.run(g, [True, True], a, b), [[12.0, 50.0], [6.0, 70.0]], "a product: each side's slope is the other side", raises=writes, mistaken={
+    expect.close(lambda: multiply.rule.run(g, [True, True], a, b), [[12.0, 50.0], [6.0, 70.0]],
+                 "a product: each side's slope is the other side", raises=writes, mistaken={
         "the slope for a is b, and the slope for b is a": [g * a, g * b], "multiply by g: the chain rule": [b, a]})
     expect.close(lambda: divide.rule.run(g, [True, True], b, a / b), [g / b, -g * a / b ** 2], "a quotient", raises=writes, mistaken={
-        "the slope for b is negative: a larger divisor makes less": [g / b, g * a / b ** 2], "multiply by g: the chain rule": [1 / b, -a / b ** 2],
+        "the slope for b is negative: a larger divisor makes less": [g / b, g * a / b ** 2],
+        "multiply by g: the chain rule": [1 / b, -a / b ** 2],
         "the slope for b is -a / b²; out has only one of the two b": [g / b, -g * a / b],
         "out is a / b already: only one more b is missing": [g / b, -g * a / b ** 3]})
     expect.same(lambda: subtract.rule.run(g, [True, False])[1], None, "a - b: None for b, whose slope nobody wants", hint="look at need[1]")
     for need in ((True, False), (False, True)):
-        expect.same(lambda: tuple(t is not None for t in multiply.rule.run(g, need, a, b)), need, "a * b: None for what nobody wants", hint="look at need[0] and need[1]")
-        expect.same(lambda: tuple(t is not None for t in divide.rule.run(g, need, b, a / b)), need, "a / b: None for what nobody wants", hint="look at need[0] and need[1]")
+        expect.same(lambda: tuple(t is not None for t in multiply.rule.run(g, need, a, b)), need, "a * b: None for what nobody wants",
+                    hint="look at need[0] and need[1]")
+        expect.same(lambda: tuple(t is not None for t in divide.rule.run(g, need, b, a / b)), need, "a / b: None for what nobody wants",
+                    hint="look at need[0] and need[1]")
 test_unit_rules_arithmetic()
 
 # %% [markdown]
@@ -357,16 +364,21 @@ def _(g, need, a, b):
 def test_unit_matmul_gradients():
     """The gradients of a matrix product are matrix products."""
     rng = np.random.default_rng(0)
-    for batch, hint in (((), "write the shapes down: only one order gives (n, m) @ (m, k) = (n, k)"), ((5,), "mT, not T: T would turn the batch round too")):
+    for batch, hint in (((), "write the shapes down: only one order gives (n, m) @ (m, k) = (n, k)"),
+    ((5,), "mT, not T: T would turn the batch round too")):
         a, b, g = (rng.normal(size=(*batch, *shape)) for shape in ((2, 3), (3, 4), (2, 4)))
         loss, fits = lambda a, b: ((a @ b) * g).sum(), {"raises": {ValueError: hint}, "tol": 1e-4}
-        expect.close(lambda: matmul_gradients(g, [True, True], a, b)[0], numerical_gradient(lambda a: loss(a, b), a), "for a, as small steps say", **fits, mistaken={
+        expect.close(lambda: matmul_gradients(g, [True, True], a, b)[0], numerical_gradient(lambda a: loss(a, b), a),
+                     "for a, as small steps say", **fits, mistaken={
             "a's gradient has a's shape: that is it, turned round": lambda got: got.shape == (3, 2)})
-        expect.close(lambda: matmul_gradients(g, [True, True], a, b)[1], numerical_gradient(lambda b: loss(a, b), b), "for b", **fits, mistaken={
+        expect.close(lambda: matmul_gradients(g, [True, True], a, b)[1], numerical_gradient(lambda b: loss(a, b), b), "for b", **fits,
+                     mistaken={
             "b's gradient has b's shape: that is it, turned round": lambda got: got.shape == (4, 3)})
     for need in ((True, False), (False, True)):
-        expect.same(lambda: tuple(t is not None for t in matmul_gradients(g, need, a, b)), need, "None for what nobody wants", hint="look at need[0] and need[1]")
-    expect.same([t.shape for t in matmul.rule.run(np.ones(2), [True, True], a[0], b[0, :, 0])], [(2, 3), (3,)], "a vector is a matrix of one column")
+        expect.same(lambda: tuple(t is not None for t in matmul_gradients(g, need, a, b)), need, "None for what nobody wants",
+                    hint="look at need[0] and need[1]")
+    expect.same([t.shape for t in matmul.rule.run(np.ones(2), [True, True], a[0], b[0, :, 0])], [(2, 3), (3,)],
+                "a vector is a matrix of one column")
 test_unit_matmul_gradients()
 
 # %% [markdown]
@@ -406,16 +418,19 @@ def test_unit_unbroadcast():
     g = np.arange(24.0).reshape(2, 3, 4)
     expect.close(lambda: unbroadcast(g, (4,)), g.sum((0, 1)), "axes that were missing are summed", mistaken={
         "sum, do not average": g.mean((0, 1)), "sum, do not take the first": g[0, 0]})
-    expect.close(lambda: unbroadcast(g, (2, 1, 4)), g.sum(1, keepdims=True), "a size of 1 that was stretched is summed, and stays", mistaken={
+    expect.close(lambda: unbroadcast(g, (2, 1, 4)), g.sum(1, keepdims=True), "a size of 1 that was stretched is summed, and stays",
+                 mistaken={
         "the axis of size 1 stays: bring the sum to `shape`": lambda got: got.shape == (2, 4)}, raises={
         ValueError: "sum also over the axes where `shape` has 1 and g has more"})
     expect.close(lambda: unbroadcast(g, (3, 1)), g.sum((0, 2)).reshape(3, 1), "both at once", raises={
         ValueError: "shapes line up on the right: axis 0 of this `shape` is axis 1 of g"})
     expect.close(lambda: unbroadcast(g, ()), g.sum(), "down to a single number")
-    expect.close(lambda: unbroadcast(g, (2, 3, 4)), g, "nothing to do", raises={TypeError: "an empty tuple of axes sums nothing; that is fine"})
+    expect.close(lambda: unbroadcast(g, (2, 3, 4)), g, "nothing to do",
+                 raises={TypeError: "an empty tuple of axes sums nothing; that is fine"})
     expect.same(lambda: unbroadcast(np.ones((0, 3)), (1, 3)).tolist(), [[0.0, 0.0, 0.0]], "a size of 1 that was stretched to 0 gets zeros")
     for wide, wrong in (((2, 3, 4), (6, 2)), ((2, 3, 4), (5,)), ((0, 3), (0, 5)), ((0, 3), (0, 0)), ((0,), (0, 0))):
-        expect.raises(ValueError, lambda: unbroadcast(np.ones(wide), wrong), f"{wrong} cannot be stretched to {wide}", hint="compare the sizes from the right: alike, or 1 in `shape`; and g has at least as many axes")
+        expect.raises(ValueError, lambda: unbroadcast(np.ones(wide), wrong), f"{wrong} cannot be stretched to {wide}",
+                      hint="compare the sizes from the right: alike, or 1 in `shape`; and g has at least as many axes")
 test_unit_unbroadcast()
 
 # %% [markdown]
@@ -452,7 +467,8 @@ def test_unit_newest_first():
         "the roots belong to it, too": lambda got: "add" not in got}, raises={
         AttributeError: "a leaf has no `inputs`, None neither: follow only Nodes"})
     roots = [h.node, y.node]
-    expect.same(lambda: [n.op.__name__ for n in newest_first(roots)], ["add", "multiply", "exp"], "several roots, one of them behind another")
+    expect.same(lambda: [n.op.__name__ for n in newest_first(roots)], ["add", "multiply", "exp"],
+                "several roots, one of them behind another")
     expect.same(lambda: len(roots), 2, "the list of roots is as it was", hint="pop from a list of your own")
 
     visits = []
@@ -470,7 +486,8 @@ def test_unit_newest_first():
         RuntimeError: "you walk down every path: skip a node that you have seen before"})
     for _ in range(20_000):
         y = y + x
-    expect.same(lambda: len(newest_first([y.node])), 20_123, "a chain of 20,000", raises={RecursionError: "use a list as a stack, not recursion"})
+    expect.same(lambda: len(newest_first([y.node])), 20_123, "a chain of 20,000",
+                raises={RecursionError: "use a list as a stack, not recursion"})
 test_unit_newest_first()
 
 # %% [markdown]
@@ -739,8 +756,10 @@ def test_unit_grad_mode():
     expect.same(lambda: copy_context().run(inside), (False, True, False, True), "off, on inside of off, off again, on again", mistaken={
         "after the inner block comes back what was there before it: off": (False, True, True, True),
         "set what `on` says: the inner block turns recording on": (False, False, False, True)})
-    expect.raises(KeyError, lambda: apart.run(leave_by_an_error), "the body's own error comes out", hint="do not catch the error, only tidy up: finally")
-    expect.same(lambda: apart.run(is_grad_enabled), True, "and recording is on again after it", hint="reset in `finally`, so that an error cannot leave it off")
+    expect.raises(KeyError, lambda: apart.run(leave_by_an_error), "the body's own error comes out",
+                  hint="do not catch the error, only tidy up: finally")
+    expect.same(lambda: apart.run(is_grad_enabled), True, "and recording is on again after it",
+                hint="reset in `finally`, so that an error cannot leave it off")
 test_unit_grad_mode()
 
 # %% [markdown]
@@ -931,14 +950,17 @@ def test_unit_rules_activations():
         "divide by how many numbers went into *one* result": top / 6})
     agrees(lambda t: t.mean(dim=1), "whether the axis is kept or not")
     agrees(lambda t: t.mean() + t[1, 2].mean(), "and of everything, or of one number alone")
-    expect.same(lambda: mean.rule.run(np.ones(3), 0, (0, 3)).shape, (0, 3), "a mean of nothing", raises={ZeroDivisionError: "where `shape` has a 0, divide by 1"})
+    expect.same(lambda: mean.rule.run(np.ones(3), 0, (0, 3)).shape, (0, 3), "a mean of nothing",
+                raises={ZeroDivisionError: "where `shape` has a 0, divide by 1"})
     agrees(relu, "relu lets g through where out > 0", mistaken={
-        "nothing gets through where out is 0": weigh, "look at out, not at g: where is it positive?": weigh * (weigh > 0), "multiply by g: the chain rule": x > 0})
+        "nothing gets through where out is 0": weigh, "look at out, not at g: where is it positive?": weigh * (weigh > 0),
+        "multiply by g: the chain rule": x > 0})
     s, t, p = sigmoid(Tensor(x)).numpy(), np.tanh(x), softmax(Tensor(x)).numpy()
     agrees(sigmoid, "sigmoid: out (1 - out)", mistaken={"both factors: out, and 1 - out": weigh * s, "multiply by g: the chain rule": s * (1 - s)})
     agrees(tanh, "tanh: 1 - out²", mistaken={"the output is squared": weigh * (1 - t), "multiply by g: the chain rule": 1 - t * t})
     agrees(softmax, "softmax along the last axis", mistaken={
-        "every output depends on every input: the sum is missing": weigh * p * (1 - p), "g · out is summed, not g alone": p * (weigh - weigh.sum(1, keepdims=True)),
+        "every output depends on every input: the sum is missing": weigh * p * (1 - p),
+        "g · out is summed, not g alone": p * (weigh - weigh.sum(1, keepdims=True)),
         "the sum is along `dim`, not over everything": p * (weigh - (weigh * p).sum())}, raises={
         ValueError: "the sum keeps its axis, with size 1: keepdims=True"})
     agrees(lambda t: softmax(t, dim=-2), "softmax along another axis", hint="use `dim`, not a fixed axis")
@@ -976,15 +998,19 @@ def test_unit_rule_linear():
     rng = np.random.default_rng(0)
     x, w, b, g = (rng.normal(size=s) for s in ((2, 4, 3), (3, 5), (5,), (2, 4, 5)))
     layer, shapes = lambda x, w, b: ((x @ w + b) * g).sum(), {ValueError: "write the shapes of the tables down: x (rows, in), w (in, out), g (rows, out)"}
-    expect.close(lambda: linear.rule.run(g, [True, False, False], x, w)[0], numerical_gradient(lambda x: layer(x, w, b), x), "for the input, with its axes in front", tol=1e-4,
+    expect.close(lambda: linear.rule.run(g, [True, False, False], x, w)[0], numerical_gradient(lambda x: layer(x, w, b), x),
+                 "for the input, with its axes in front", tol=1e-4,
                  raises=shapes, mistaken={"the table has all rows; bring it back to x.shape": lambda got: got.shape == (8, 3)})
-    expect.close(lambda: linear.rule.run(g, [False, True, False], x, w)[1], numerical_gradient(lambda w: layer(x, w, b), w), "for the weight", tol=1e-4, raises=shapes, mistaken={
+    expect.close(lambda: linear.rule.run(g, [False, True, False], x, w)[1], numerical_gradient(lambda w: layer(x, w, b), w),
+                 "for the weight", tol=1e-4, raises=shapes, mistaken={
         "w is (in, out): x comes first in the product": lambda got: got.shape == (5, 3),
         "the weight is used in every row: read x and g as tables first": lambda got: got.ndim == 3})
-    expect.close(lambda: linear.rule.run(g, [False, False, True], x, w)[2], numerical_gradient(lambda b: layer(x, w, b), b), "for the bias", tol=1e-4, mistaken={
+    expect.close(lambda: linear.rule.run(g, [False, False, True], x, w)[2], numerical_gradient(lambda b: layer(x, w, b), b), "for the bias",
+                 tol=1e-4, mistaken={
         "sum over the rows, do not average": g.mean((0, 1)), "it was stretched over all rows: sum over every axis but the last": lambda got: got.ndim > 1})
     for need in ((True, False, False), (False, True, False), (False, False, True)):
-        expect.same(lambda: tuple(t is not None for t in linear.rule.run(g, need, x, w)), need, "None for what nobody wants", hint="look at need[0], need[1], need[2]")
+        expect.same(lambda: tuple(t is not None for t in linear.rule.run(g, need, x, w)), need, "None for what nobody wants",
+                    hint="look at need[0], need[1], need[2]")
 test_unit_rule_linear()
 
 # %% [markdown]
@@ -1060,7 +1086,8 @@ def test_unit_gradcheck():
             "sum mean var": lambda x, y: x.sum(0) * x.mean(1).sum() + x.var(dim=0) + y.std() + x.mean(),
             "shapes": lambda x, y: x.T.reshape(2, 6)[:, [0, 0, -1]].flatten().unsqueeze(0).permute(1, 0).expand(2, 6, 3),
             "@": lambda x, y: (x @ y) @ x + (x.unsqueeze(0) @ x.T).sum() + y @ y}.items():
-        expect.true(lambda: gradcheck(fn, (x, y)), f"the rules of {name} agree with small steps", hint="mend the cards above first; then try gradcheck on one operation after the other")
+        expect.true(lambda: gradcheck(fn, (x, y)), f"the rules of {name} agree with small steps",
+                    hint="mend the cards above first; then try gradcheck on one operation after the other")
     wrong = op(lambda x: x * x)
     gradient(wrong)(lambda g, x: g * x)
     expect.raises(RuntimeError, lambda: gradcheck(wrong, x), "a wrong rule is caught", match="gradcheck small")
@@ -1223,7 +1250,8 @@ def test_unit_extras():
     w = Tensor([0.5], requires_grad=True)
     straight = grad((x * w).exp().sum(), [x, w])
     again = grad(checkpoint(lambda x: (x * w).exp().sum(), x), [x, w])
-    expect.close([g.tolist()[0] for g in again], [g.tolist()[0] for g in straight], "checkpoint gives the same gradients, also of what fn uses from outside")
+    expect.close([g.tolist()[0] for g in again], [g.tolist()[0] for g in straight],
+                 "checkpoint gives the same gradients, also of what fn uses from outside")
 test_unit_extras()
 
 # %%
@@ -1312,7 +1340,8 @@ def test_module():
         loss().backward()
         for p in params:
             p.data -= 0.5 * p.grad.data
-    expect.true(loss().item() < 0.05 < first, "300 steps downhill bring the loss below 0.05", hint="look at the rules of linear, tanh and cross_entropy")
+    expect.true(loss().item() < 0.05 < first, "300 steps downhill bring the loss below 0.05",
+                hint="look at the rules of linear, tanh and cross_entropy")
 test_module()
 
 # %% [markdown]

@@ -73,6 +73,7 @@ def test_a_typical_value_becomes_what_the_one_who_makes_the_mistake_gets() -> No
     assert failed.value.hint == "too small"
 
 
-@pytest.mark.parametrize("value, kept", [((1, 2.5), (1, 2.5)), (["a", None], ["a", None]), (object(), KEPT), ([1, object()], KEPT)])
+@pytest.mark.parametrize("value, kept", [
+    ((1, 2.5), (1, 2.5)), (["a", None], ["a", None]), ({"a": (1, 2)}, {"a": (1, 2)}), (object(), KEPT), ([1, object()], KEPT)])
 def test_what_can_be_noted(value: object, kept: object) -> None:
     assert noted(value) == kept or kept is KEPT is noted(value)

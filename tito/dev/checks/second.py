@@ -146,6 +146,9 @@ def noted(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         items = [noted(item) for item in value]
         return KEPT if any(item is KEPT for item in items) else type(value)(items)
+    if isinstance(value, dict):
+        items = noted(list(value.values()))
+        return KEPT if items is KEPT else dict(zip(value, items))
     array = array_of(value)
     if array is not None and not isinstance(value, (bool, int, float, complex)):
         return array.copy()
