@@ -114,14 +114,14 @@ def linear(x, w, b=None):
     Tensor([21., 22.])
     """
     ### BEGIN SOLUTION
-    if np.ndim(x) == 0 or np.ndim(w) != 2:
+    if not np.ndim(x) or np.ndim(w) != 2:
         raise ValueError(f"x of shape (…, in) and w of shape (in, out) wanted, got {np.shape(x)} and {np.shape(w)}")
-    (*front, inner), (fan_in, fan_out) = x.shape, w.shape
-    if inner != fan_in:
-        raise ValueError(f"inner sizes {inner} and {fan_in} differ{'; did you mean w.T?' if inner == fan_out else ''}")
+    front, (fan_in, fan_out) = x.shape[:-1], w.shape
+    if x.shape[-1] != fan_in:
+        raise ValueError(f"inner sizes {x.shape[-1]} and {fan_in} differ{'; did you mean w.T?' if x.shape[-1] == fan_out else ''}")
     if b is not None and np.shape(b) != (fan_out,):
         raise ValueError(f"the bias has shape {np.shape(b)}; {fan_out} outputs need ({fan_out},)")
-    y = x.reshape(math.prod(front), inner) @ w                     # (rows, in) @ (in, out)
+    y = x.reshape(math.prod(front), fan_in) @ w                    # (rows, in) @ (in, out)
     if b is not None:
         y = np.add(y, b, out=y if y.dtype == b.dtype else None)    # (rows, out) + (out,)
     return y.reshape(*front, fan_out)
@@ -150,8 +150,8 @@ def test_unit_linear():
     for shape in [(1,), (2, 2), ()]:
         expect.raises(ValueError, lambda: linear(x, w, ones(shape)), f"a bias of shape {shape} is refused", match="bias",
                       hint="it would be broadcast: compare np.shape(b) with (out,)")
-    for data, weight in [(Tensor(1.0), w), (x, b)]:
-        expect.raises(ValueError, lambda: linear(data, weight), "a number is no sample, a vector no weight", match="linear (in, out)",
+    for data, weight in [(Tensor(1.0), w), (x, b), (x, zeros(1, 3, 2))]:
+        expect.raises(ValueError, lambda: linear(data, weight), "x has an axis, w has two", match="linear (in, out)",
                       hint="look at np.ndim(x) and np.ndim(w) first, and say what is wanted")
     dtypes = linear(x, w, b).dtype, linear(x, w, Tensor(b, dtype=float64)).dtype, linear([1, 2, 3], w, b).dtype
     expect.same(dtypes, (float32, float64, float32), "float64 only where an input was",

@@ -20,15 +20,14 @@ EACH = "for module in self.modules():\n        module.training = mode"
 MISTAKES = [
     Mistake("linear", "forgets the bias", BIAS, "pass", "the bias is missing"),
     Mistake("linear", "subtracts the bias", "np.add(y, b,", "np.subtract(y, b,", "the bias is subtracted"),
-    Mistake("linear", "turns the weight round", "inner) @ w", "inner) @ w.T", "w has shape (in, out)"),
+    Mistake("linear", "turns the weight round", "fan_in) @ w", "fan_in) @ w.T", "w has shape (in, out)"),
     Mistake("linear", "adds into the bias", BIAS, "y = np.add(y, b, out=b)", "b is added to every row"),
-    Mistake("linear", "knows no single sample", "(*front, inner), (fan_in, fan_out) = x.shape, w.shape",
-            "front, inner, (fan_in, fan_out) = x.shape[:1], x.shape[1], w.shape", "a single sample has one axis"),
+    Mistake("linear", "knows no single sample", "x.shape[-1] != fan_in", "x.shape[1] != fan_in", "a single sample has one axis"),
     Mistake("linear", "leaves the axis of rows", ROWS, "return y", "take the axis of rows off again"),
     Mistake("linear", "keeps two axes only", ROWS, "return y if x.ndim > 1 else y[0]", "give the axes in front back"),
     Mistake("linear", "asks only for the bias's last axis", "np.shape(b) != (fan_out,)", "np.shape(b)[-1] != fan_out", "it would be broadcast"),
     Mistake("linear", "always adds in place", "out=y if y.dtype == b.dtype else None", "out=y", "out=y keeps y's dtype"),
-    Mistake("linear", "never means w.T", "if inner == fan_out else", "if inner == fan_in else", "is the last size of w"),
+    Mistake("linear", "never means w.T", "x.shape[-1] == fan_out else", "x.shape[-1] == fan_in else", "is the last size of w"),
 
     Mistake("initialisers", "the spread for the bound", "sqrt(6 / ((1 + a", "sqrt(2 / ((1 + a", "that makes the spread the bound"),
     Mistake("initialisers", "counts the outputs", KAIMING, KAIMING.replace("shape[0]", "shape[-1]"), "fan_in is shape[0]"),
@@ -107,21 +106,20 @@ MISTAKES = [
     Mistake("sequential", "takes lists", "if not callable(layer)", "if layer is None", "refuse what is not"),
 ]
 
-TABLE = "y = x.reshape(math.prod(front), inner) @ w"
-LAYER_WEIGHT = "self.weight = Parameter(kaiming_uniform((in_features, out_features), math.sqrt(5), generator=generator))"
-LAYER_BIAS = "self.bias = Parameter(kaiming_uniform((out_features,), math.sqrt(5), fan_in=in_features, generator=generator)) if bias else None"
-DRAW, KEPT = "kept = generator.random(x.shape, dtype=np.float32) >= p", 'return (x * kept / (1 - p) if p < 1 else x * 0.0), {"keep": kept}'
+TABLE = "y = x.reshape(math.prod(front), fan_in) @ w"
+DRAW = "kept = generator.random(x.shape, dtype=np.float32) >= p"
 
 EQUIVALENT = [
     Equivalent("linear", TABLE, "y = x @ w", "NumPy multiplies batches as well, one by one: slower, the same numbers"),
     Equivalent("linear", TABLE, TABLE.replace("math", "-math"), "NumPy takes any negative size for -1, to be worked out"),
     Equivalent("linear", BIAS, BIAS.replace("==", ">="), "a product that is wider than the bias can take it in, too"),
     Equivalent("linear", BIAS, BIAS.replace("y.dtype", "x.dtype"), "the product is never narrower than x, and takes in what is as wide as x"),
-    Equivalent("linear-layer", LAYER_WEIGHT, LAYER_WEIGHT.replace("math", "-math"), "the slope is squared"),
-    Equivalent("linear-layer", LAYER_BIAS, LAYER_BIAS.replace("math", "-math"), "the slope is squared"),
+    Equivalent("linear", BIAS, BIAS.replace("y.dtype", "w.dtype"), "the product is never narrower than w, and takes in what is as wide as w"),
+    Equivalent("linear-layer", WEIGHT, WEIGHT.replace("math", "-math"), "the slope is squared"),
+    Equivalent("linear-layer", f"self.bias = {BIAS_START}", f"self.bias = {BIAS_START}".replace("math", "-math"), "the slope is squared"),
     Equivalent("dropout", DRAW, DRAW.replace(", dtype=np.float32", ""), "a finer random number is below p as often"),
     Equivalent("dropout", DRAW, DRAW.replace("32", "64"), "a finer random number is below p as often"),
-    Equivalent("dropout", KEPT, KEPT.replace("else x", "else -x"), "-0 is 0"),
-    Equivalent("dropout", KEPT, KEPT.replace("0.0", "np.float64(0.0)"), "the door settles the dtype of what is all zero"),
-    Equivalent("dropout", KEPT, KEPT.replace("else x", "else kept"), "nothing is kept where p is 1, and the door settles the dtype"),
+    Equivalent("dropout", DROP, DROP.replace("else x", "else -x"), "-0 is 0"),
+    Equivalent("dropout", DROP, DROP.replace("0.0", "np.float64(0.0)"), "the door settles the dtype of what is all zero"),
+    Equivalent("dropout", DROP, DROP.replace("else x", "else kept"), "nothing is kept where p is 1, and the door settles the dtype"),
 ]

@@ -14,11 +14,6 @@ def numbers(tinytorch, rng, shape, kind="float32"):
     return tinytorch.Tensor(rng.normal(size=shape), dtype=kind)
 
 
-def state_of(rng, shapes):
-    """Random arrays by name."""
-    return {name: rng.normal(size=shape).astype("float32") for name, shape in shapes.items()}
-
-
 def stream(seed):
     """A generator of its own, always the same."""
     return np.random.default_rng(seed)
@@ -123,15 +118,6 @@ def walks_from_anything(tinytorch, rng):
         [name for name, _ in tinytorch._walk(start, "top")] for start in starts]
 
 
-@probe("test-parameters", exact)
-def forgotten_gradients(tinytorch, rng):
-    net = tree(tinytorch, rng, 2)
-    for p in net.parameters():
-        p.grad = tinytorch.Tensor(rng.normal(size=p.shape))
-    net.zero_grad()
-    return [[p.grad for p in net.parameters()], [p.numpy() for p in net.parameters()]]
-
-
 # ---- 4, Linear
 
 @probe("test-linear-layer")
@@ -166,10 +152,10 @@ def kept_and_loaded(tinytorch, rng):
     return [*found, held, twin.state_dict(), raised(lambda: other.load_state_dict({**kept, "more": np.zeros(1)})), other.state_dict()]
 
 
-@probe("test-state", exact)
+@probe("test-state")                                    # the draws of `Linear` may differ in their last bits
 def refused(tinytorch, rng):
     shapes = {"0.weight": (3, 2), "0.bias": (2,), "1.weight": (2, 1), "1.bias": (1,)}
-    right = state_of(rng, shapes)
+    right = {name: rng.normal(size=shape).astype("float32") for name, shape in shapes.items()}
     wrong = [{name: value for name, value in right.items() if name != left} for left in right]
     wrong += [{**right, name: np.zeros(shape, "float32")} for name in right for shape in ((), (1,), (1, 1), (1, 2), (2, 3), (2, 1, 1))]
     wrong += [{**right, "else": np.zeros(1)}, {}, {"0": right}]
@@ -218,12 +204,15 @@ def zeros_and_what_is_left(tinytorch, rng):
     return found
 
 
-@probe("test-dropout", holds(lambda got, reference: np.array_equal(got[0], got[1]) and not any(np.array_equal(got[0], g) for g in got[2:])))
+def anew(got, reference):
+    """The first two are equal, the others are not."""
+    return np.array_equal(got[0], got[1]) and not any(np.array_equal(got[0], other) for other in got[2:])
+
+
+@probe("test-dropout", holds(anew))
 def repeats_with_its_generator(tinytorch, rng):
     x, seed = numbers(tinytorch, rng, (30, 20)), int(rng.integers(1 << 30))
-    again = stream(seed + 1)
-    generators = [stream(seed), stream(seed), again, again, None, None]
-    return [tinytorch.dropout(x, p=0.5, generator=generator) for generator in generators]
+    return [tinytorch.dropout(x, p=0.5, generator=generator) for generator in (stream(seed), stream(seed), stream(seed + 1), None)]
 
 
 @probe("test-dropout", exact)
@@ -264,7 +253,7 @@ def on_in_training(tinytorch, rng):
     return found
 
 
-@probe("test-train", holds(lambda got, reference: np.array_equal(got[0], got[1]) and not np.array_equal(got[0], got[2])))
+@probe("test-train", holds(anew))
 def the_layers_generator(tinytorch, rng):
     seed, x = int(rng.integers(1 << 30)), numbers(tinytorch, rng, (40, 5))
     first, again = (tinytorch.Dropout(0.5, generator=stream(seed)) for _ in range(2))

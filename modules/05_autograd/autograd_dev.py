@@ -486,7 +486,7 @@ def test_unit_newest_first():
         RuntimeError: "you walk down every path: skip a node that you have seen before"})
     for _ in range(20_000):
         y = y + x
-    expect.same(lambda: len(newest_first([y.node])), 20_123, "a chain of 20,000",
+    expect.same(lambda: len(newest_first([y.node])), 20_123, "and a chain of 20,000 more",
                 raises={RecursionError: "use a list as a stack, not recursion"})
 test_unit_newest_first()
 

@@ -16,7 +16,7 @@ pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="mutations are t
 
 def audit(course: Course, **known: str) -> Audit:
     label = course.modules[0].label
-    return check(course, course.modules, known={label: dict(known)}, seed=1, progress=lambda *_: None)[0]
+    return check(course, course.modules, known={label: dict(known)}, seed=1)[0]
 
 
 def said(course: Course) -> str:
@@ -82,6 +82,24 @@ def test_what_was_fully_checked_before_gets_a_sample_only(small: Small) -> None:
     assert "a sample only: 01 shift" in " ".join(report.table([found]))
 
 
+def test_what_is_known_of_the_same_content_is_not_asked_again(small: Small, monkeypatch: pytest.MonkeyPatch) -> None:
+    course = small()
+    first = audit(course)
+    monkeypatch.setattr("tito.dev.checks.run._run", lambda planned, progress: [pytest.fail("asked again") for _ in planned])
+    assert audit(course).to_dict() == first.to_dict()
+    (course.modules[0].folder / "probes.py").write_text(PROBES + "\n", encoding="utf-8")
+    with pytest.raises(pytest.fail.Exception):
+        audit(course)
+
+
+def test_a_kept_audit_that_cannot_be_read_is_made_anew(small: Small) -> None:
+    course = small()
+    first = audit(course)
+    (kept,) = (course.root / "build").rglob("*.json")
+    kept.write_text("{", encoding="utf-8")
+    assert audit(course).mutants == first.mutants
+
+
 def test_a_changed_file_makes_another_digest(small: Small) -> None:
     course = small()
     module, seen = course.modules[0], set()
@@ -98,7 +116,7 @@ def test_what_is_written_down_is_the_digest_of_good_modules_and_a_page(small: Sm
     write(course, [bad])
     assert load(course.root / "docs" / "checks.json") == {}
     text = (course.root / "docs" / "checks.md").read_text(encoding="utf-8")
-    assert "| 01 shift | 0/1 | 0/1 | 60/60 |" in text and "Not explained." in text
+    assert "| 01 shift | 0/1 | 0/1 | 60/60 |" in text and ": not explained" in text
     good = Audit(bad.module, bad.digest, **{name: getattr(bad, name) for name in ("unsolved", "empty", "solved", "prefix", "seeds")},
                  mistakes=bad.mistakes + bad.mistakes[:1])
     write(course, [good])
@@ -109,6 +127,7 @@ def test_the_answer_is_not_changed_by_being_checked(small: Small) -> None:
     course = small()
     before = {p: p.read_bytes() for p in course.root.rglob("*") if p.is_file()}
     audit(course)
-    after = {p: p.read_bytes() for p in course.root.rglob("*") if p.is_file() and "__pycache__" not in p.parts}
+    after = {p: p.read_bytes() for p in course.root.rglob("*")
+             if p.is_file() and not {"__pycache__", "build"} & set(p.parts)}
     assert after == before
     assert ANSWER in (course.modules[0].source.read_text(encoding="utf-8"))

@@ -25,14 +25,14 @@ def linear(x, w, b=None):
     >>> linear(Tensor([1.0, 2.0]), Tensor([[3.0, 0.0], [4.0, 1.0]]), Tensor([10.0, 20.0]))
     Tensor([21., 22.])
     """
-    if np.ndim(x) == 0 or np.ndim(w) != 2:
+    if not np.ndim(x) or np.ndim(w) != 2:
         raise ValueError(f"x of shape (…, in) and w of shape (in, out) wanted, got {np.shape(x)} and {np.shape(w)}")
-    (*front, inner), (fan_in, fan_out) = x.shape, w.shape
-    if inner != fan_in:
-        raise ValueError(f"inner sizes {inner} and {fan_in} differ{'; did you mean w.T?' if inner == fan_out else ''}")
+    front, (fan_in, fan_out) = x.shape[:-1], w.shape
+    if x.shape[-1] != fan_in:
+        raise ValueError(f"inner sizes {x.shape[-1]} and {fan_in} differ{'; did you mean w.T?' if x.shape[-1] == fan_out else ''}")
     if b is not None and np.shape(b) != (fan_out,):
         raise ValueError(f"the bias has shape {np.shape(b)}; {fan_out} outputs need ({fan_out},)")
-    y = x.reshape(math.prod(front), inner) @ w                     # (rows, in) @ (in, out)
+    y = x.reshape(math.prod(front), fan_in) @ w                    # (rows, in) @ (in, out)
     if b is not None:
         y = np.add(y, b, out=y if y.dtype == b.dtype else None)    # (rows, out) + (out,)
     return y.reshape(*front, fan_out)

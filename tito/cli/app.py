@@ -202,13 +202,14 @@ def lint(ctx: Context, nn: NNS = None) -> int:
 def check(ctx: Context, nn: NNS = None,
           everything: Annotated[bool, typer.Option("--all", help="All modules, all mutants; else what changed, and a sample.")] = False,
           seed: Annotated[str, typer.Option("--seed", metavar="N", help="Of the fresh sample.")] = "0",
+          again: Annotated[bool, typer.Option("--again", help="Ask again what is known of the same content.")] = False,
           write: Annotated[bool, typer.Option("--write", help="Write the table to docs/.")] = False) -> int:
     """Do the modules' checks see wrong answers?  Tries mistakes and hundreds of mutations of every answer."""
     from tito.cli import course
     if not seed.isdecimal():
         raise TitoError(f"--seed {seed} is not a whole number", fix="for example: tito dev check 03 --seed 1")
     with ctx.obj.progress() as progress:
-        result = course.check(list(nn or ()), everything=everything, seed=int(seed), write=write, progress=progress)
+        result = course.check(list(nn or ()), everything=everything, seed=int(seed), again=again, write=write, progress=progress)
     return _show(ctx, result)
 
 

@@ -64,7 +64,8 @@ def test(arguments: list[str]) -> Report:
     return Report("", code=_known(run_tests(course, arguments)))
 
 
-def check(names: list[str], *, everything: bool, seed: int, write: bool, progress: Callable[[int, int, str], None]) -> Report:
+def check(names: list[str], *, everything: bool, seed: int, again: bool, write: bool,
+          progress: Callable[[int, int, str], None]) -> Report:
     """Try wrong answers on the modules' checks; only what changed in full, unless modules are named or `everything` is asked for."""
     course = repository("dev check")
     from tito.dev.checks import report, run
@@ -72,7 +73,7 @@ def check(names: list[str], *, everything: bool, seed: int, write: bool, progres
     if write and (names or not everything):
         raise TitoError("--write is for the whole course", fix="tito dev check --all --write")
     known = {} if everything or names else run.load(course.root / run.RESULTS)
-    audits = run.check(course, modules, known=known, seed=seed, progress=progress)
+    audits = run.check(course, modules, known=known, seed=seed, again=again, progress=progress)
     if write:
         run.write(course, audits)
     bad = [a.module for a in audits if any(a.problems())]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
@@ -97,9 +98,10 @@ class Audit:
                 yield f"{m['mistake']}: the hint is {m['second']['first']!r}, and on a second input {m['second']['hint']!r}"
 
     def _of_mutants(self) -> Iterator[str]:
-        for name, tried in (("", self.mutants), (" of a fresh sample", self.fresh)):
-            yield from _low(f"of the mutants{name} visible checks see", _share(tried, "visible"), VISIBLE)
-            yield from _low(f"of the mutants{name} visible checks and probes see", _share(tried, "visible", "probe"), SEEN)
+        for what, least, by in (("visible checks", VISIBLE, {"visible"}), ("visible checks and probes", SEEN, {"visible", "probe"})):
+            yield from _low(f"of the mutants {what} see", _share(self.mutants, by), least)
+            by_chance = 2 * math.sqrt(least * (1 - least) / len(self.fresh)) if self.fresh else 0       # two standard errors
+            yield from _low(f"of a fresh sample of mutants {what} see", _share(self.fresh, by), least - by_chance)
         hints = self.hinted()
         share = sum(map(right, hints)) / len(hints) if hints else 1.0
         yield from _low("of the hints that mutants get, right on a second input are", share, HINTS)
@@ -122,8 +124,8 @@ def right(second: Facts) -> bool:
     return bool(second["hint"] == second["first"])
 
 
-def _share(tried: list[Facts], *seen_by: str) -> float:
-    return sum(m["by"] in seen_by for m in tried) / len(tried) if tried else 1.0
+def _share(tried: list[Facts], by: set[str]) -> float:
+    return sum(m["by"] in by for m in tried) / len(tried) if tried else 1.0
 
 
 def _low(what: str, share: float, least: float) -> Iterator[str]:

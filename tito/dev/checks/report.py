@@ -87,7 +87,7 @@ def page(audits: Sequence[Audit], date: str, sample: int) -> str:
     }
     rows = ["| " + " | ".join(columns) + " |", "|---" * len(columns) + "|"]
     rows += ["| " + " | ".join(show(a) for show in columns.values()) + " |" for a in audits]
-    left = [f"* **{a.module}**, `{m['grade_id']}`, {m['operator']}: `{m['old']}` → `{m['new']}`. {m['why'] or 'Not explained.'}"
+    left = [f"* **{a.module}**, `{m['grade_id']}`, {m['operator']}: `{m['old']}` → `{m['new']}`: {m['why'] or 'not explained'}"
             for a in audits for m in a.survivors()]
     return PAGE.format(date=date, sample=sample, table="\n".join(rows), left="\n".join(left) or "Nothing is left.")
 
