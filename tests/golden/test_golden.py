@@ -24,7 +24,7 @@ from tests.check import kernel
 from tests.modules.shelf import COURSE, MODULES, ROOT, solved
 from tito.check.row import Row
 from tito.check.verdict import Verdict, judge
-from tito.cli.results import Tested
+from tito.cli import results
 from tito.course import Module
 from tito.dev.checks.mistake import Mistake, load_mistakes
 from tito.dev.source import dumps
@@ -78,7 +78,7 @@ def test_there_are_enough_of_them_from_every_module() -> None:
 def test_the_terminal(path: Path) -> None:
     verdict = judged(path)
     out = io.StringIO()
-    Screen(out, io.StringIO()).show(Tested(verdict.module, verdict, (), False, "", ExitCode.CHECKS_FAILED), "module test")
+    Screen(out, io.StringIO()).show(results.Tested(verdict.module, verdict, (), False, "", ExitCode.CHECKS_FAILED), "module test")
     lines = out.getvalue().split("\n")
     start = next(n for n, line in enumerate(lines) if re.match(r"(FAILED|ERROR|TIMEOUT) ", line))
     card = lines[start:lines.index("", start)]

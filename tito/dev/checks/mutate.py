@@ -116,7 +116,6 @@ class _Plain(ast.NodeTransformer):
     def visit_Expr(self, node: ast.Expr) -> ast.stmt:
         return ast.Pass() if isinstance(node.value, (ast.Name, ast.Constant)) else node
 
-
     def visit_BoolOp(self, node: ast.BoolOp) -> ast.expr:
         self.generic_visit(node)
         node.values = list({ast.unparse(value): value for value in node.values}.values())
