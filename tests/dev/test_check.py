@@ -80,6 +80,7 @@ def test_what_was_fully_checked_before_gets_a_sample_only(small: Small) -> None:
     found = audit(course, digest=known)
     assert not found.complete and not found.mutants and found.fresh and not any(found.problems())
     assert "a sample only: 01 shift" in " ".join(report.table([found]))
+    assert report.problems([found])[-1] == "1 module, 0 problems"
 
 
 def test_what_is_known_of_the_same_content_is_not_asked_again(small: Small, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -57,14 +57,15 @@ def _foot(audits: Sequence[Audit]) -> list[str]:
 
 
 def problems(audits: Sequence[Audit], most: int = SHOWN) -> list[str]:
-    """What is amiss, module by module."""
+    """What is amiss, module by module, and how much it is."""
     lines: list[str] = []
     for audit in audits:
         found = list(audit.problems())
         if found:
             lines += ["", audit.module, *(f"  {text}" for text in found[:most])]
             lines += [f"  … and {len(found) - most} more: --json prints them all"] if len(found) > most else []
-    return lines
+    amiss = sum(1 for audit in audits for _ in audit.problems())
+    return [*lines, "", f"{len(audits)} module{'' if len(audits) == 1 else 's'}, {amiss} problem{'' if amiss == 1 else 's'}"]
 
 
 def page(audits: Sequence[Audit], date: str, sample: int) -> str:
