@@ -300,7 +300,7 @@ The full decorator is called `op`, and it is given. It is `lift` with four addit
 
 1. **Dtypes.** A result is `float64` only if an input was. Python's numbers (and NumPy's) never widen a tensor: they are *weak*.
 2. **Names.** An error says which operation it was, on which shapes; `broadcast_shape`, which you write in part 3, explains shapes that do not fit.
-3. **Names of arguments.** `linear(x, b=bias)`: an input given by name is put in its place; what is left (`dim=0`) is a setting. NumPy's spellings
+3. **Names of arguments.** `add(x, b=y)`: an input given by name is put in its place; what is left (`dim=0`) is a setting. NumPy's spellings
    `axis` and `keepdims` are understood.
 4. **Two empty chairs.** Whoever wants to know what a network does need only sit down here. On `record`, module 05 will note how each result was
    made: that is all it takes to compute gradients. `around` is a list, which a profiler or half precision (modules 15, 16) joins while at work.
@@ -349,7 +349,7 @@ def named(error, op, arrays):
 ALIASES = {"axis": "dim", "keepdims": "keepdim"}
 
 def in_place(op, args, params):
-    """`linear(x, b=bias, w=weight)`: the inputs, each in its place, and the settings that are left."""
+    """`add(b=y, a=x)`: the inputs, each in its place, and the settings that are left."""
     params = {ALIASES.get(name, name): value for name, value in params.items()}
     for name, default in list(op.places.items())[len(args):]:
         if params.keys() & op.places.keys():

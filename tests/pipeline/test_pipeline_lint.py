@@ -29,6 +29,7 @@ def test_the_fake_modules_are_clean(course: Course) -> None:
 
 
 CASES = {
+    "text about a later name": ("01", ("Run it first.", "Run `relu(x)` first."), "the text speaks of `relu`", "Run `relu(x)` first."),
     # what nbdev and jupytext pass over in silence
     "two targets": ("01", ("#| export\nimport math", "#| default_exp core.more\nimport math"), "a second `#| default_exp core.more`", "#| default_exp core.more"),
     "no target": ("01", ("#| default_exp core.tensor", "pass"), "no `#| default_exp`", "# %% [markdown]"),

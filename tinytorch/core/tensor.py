@@ -113,7 +113,7 @@ def settle(data, arrays):
     known = data.dtype.kind != "f" or any(isinstance(a, np.ndarray) and a.dtype == data.dtype for a in arrays)
     return data if known else data.astype(float32, copy=False)      # of truth values and bytes NumPy makes float16
 
-# %% ../../modules/01_tensor/tensor_dev.py #849b4a3d
+# %% ../../modules/01_tensor/tensor_dev.py #d6670452
 # 2. Names
 SYMBOLS = {"add": "+", "subtract": "-", "multiply": "*", "divide": "/", "power": "**", "matmul": "@"}
 
@@ -133,7 +133,7 @@ def named(error, op, arrays):
 ALIASES = {"axis": "dim", "keepdims": "keepdim"}
 
 def in_place(op, args, params):
-    """`linear(x, b=bias, w=weight)`: the inputs, each in its place, and the settings that are left."""
+    """`add(b=y, a=x)`: the inputs, each in its place, and the settings that are left."""
     params = {ALIASES.get(name, name): value for name, value in params.items()}
     for name, default in list(op.places.items())[len(args):]:
         if params.keys() & op.places.keys():

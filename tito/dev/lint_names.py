@@ -13,10 +13,11 @@ from tito.dev.lint import Found
 from tito.dev.page import Page, Placed
 from tito.errors import TitoError
 from tito.export import VIEW, export_module
-from tito.package import RESERVED, Entry, parts, view_of
+from tito.package import RESERVED, Entry, owned, parts, view_of
 
 BASE = sys.stdlib_module_names | {"numpy", "tinytorch"}
 TOOLS = {"tito"}                                # in any cell that is not exported
+WORD = re.compile(r"`(?:tinytorch\.|tt\.)?([A-Za-z_]\w*)(?:\([^`]*\))?`")        # `relu`, `tt.relu(x)`
 PICTURES = {"matplotlib", "IPython"}            # in analysis cells
 
 
@@ -71,6 +72,20 @@ def later_modules(page: Page) -> Iterator[Found]:
                     which = "this module itself" if number == page.module.number else f"the later module {number:02d}"
                     yield placed.at(node), f"`{dotted}` belongs to {which}", \
                         "use what this notebook defines" if number == page.module.number else "a module needs only earlier ones"
+
+
+def later_words(page: Page) -> Iterator[Found]:
+    """No text speaks of a name that only a later module brings, as if the reader knew it."""
+    brought_by = {name: entry.number for entry in owned(course_table(page.course)) for name in entry.names}
+    own = {name for placed in page.code for node in placed.tree.body for name in _defines(node)}
+    for placed in page.cells:
+        if placed.cell.kind != "markdown":
+            continue
+        for found in WORD.finditer(placed.cell.source):
+            if brought_by.get(found[1], 0) > page.module.number and found[1] not in own:
+                line = placed.line + placed.cell.source[:found.start()].count("\n")
+                yield line, f"the text speaks of `{found[1]}`, which the later module {brought_by[found[1]]:02d} brings", \
+                    "say it with what is known here"
 
 
 def _tinytorch_imports(node: ast.AST) -> Iterator[tuple[str, str]]:
@@ -151,4 +166,4 @@ def views(page: Page) -> Iterator[Found]:
                 yield line, f"`{found[1]}` is not a name for a view", "write for example `#| view nn`"
 
 
-RULES: tuple[Callable[[Page], Iterator[Found]], ...] = (libraries, later_modules, owners, views)
+RULES: tuple[Callable[[Page], Iterator[Found]], ...] = (libraries, later_modules, later_words, owners, views)
