@@ -365,7 +365,7 @@ def test_unit_matmul_gradients():
     """The gradients of a matrix product are matrix products."""
     rng = np.random.default_rng(0)
     for batch, hint in (((), "write the shapes down: only one order gives (n, m) @ (m, k) = (n, k)"),
-    ((5,), "mT, not T: T would turn the batch round too")):
+                        ((5,), "mT, not T: T would turn the batch round too")):
         a, b, g = (rng.normal(size=(*batch, *shape)) for shape in ((2, 3), (3, 4), (2, 4)))
         loss, fits = lambda a, b: ((a @ b) * g).sum(), {"raises": {ValueError: hint}, "tol": 1e-4}
         expect.close(lambda: matmul_gradients(g, [True, True], a, b)[0], numerical_gradient(lambda a: loss(a, b), a),
