@@ -150,7 +150,7 @@ ADAPTERS = {
     "broadcast_to": Adapter("expand", lambda x, size: x.expand(size), "input size"),
     "__getitem__": Adapter("getitem", lambda x, key: x[key], "input key", {"numbers beside lists in a key": numbers_beside_lists}),
     "squeeze": Adapter("squeeze", T.squeeze, "input dim"),
-    "squeeze.multiple": Adapter("squeeze", T.squeeze, "input dim", {"several axes at once": lambda given: True}),
+    "squeeze.multiple": Adapter("squeeze", T.squeeze, "input dim", {"several axes at once": always}),
     "unsqueeze": Adapter("unsqueeze", T.unsqueeze, "input dim"),
     "transpose": Adapter("transpose", T.transpose, "input dim0 dim1", {"axes of a single number": axes_of_a_point}),
     "T": Adapter("transpose of the last two axes", lambda x: x.T),

@@ -21,9 +21,9 @@ from typing import Any
 import pytest
 
 from tests.check import kernel
-from tests.modules.shelf import COURSE, MODULES, ROOT, solved
+from tests.modules.shelf import MODULES, ROOT, solved, subject_of, verdict
 from tito.check.row import Row
-from tito.check.verdict import Verdict, judge
+from tito.check.verdict import Verdict
 from tito.cli import results
 from tito.course import Module
 from tito.dev.checks.mistake import Mistake, load_mistakes
@@ -55,11 +55,11 @@ def planted(path: Path) -> tuple[Module, Mistake]:
 @lru_cache
 def judged(path: Path) -> Verdict:
     module, mistake = planted(path)
-    return judge(mistake.planted(solved(module)), COURSE.root, module.number, module.label)
+    return verdict(mistake.planted(solved(module)), module)
 
 
-def first(verdict: Verdict) -> Row:
-    return next(r for r in verdict.rows if r.state not in ("passed", "skipped"))
+def first(found: Verdict) -> Row:
+    return next(r for r in found.rows if r.state not in ("passed", "skipped"))
 
 
 def same(path: Path, text: str) -> None:
@@ -76,9 +76,9 @@ def test_there_are_enough_of_them_from_every_module() -> None:
 
 @each_card
 def test_the_terminal(path: Path) -> None:
-    verdict = judged(path)
+    found = judged(path)
     out = io.StringIO()
-    Screen(out, io.StringIO()).show(results.Tested(verdict.module, verdict, (), False, "", ExitCode.CHECKS_FAILED), "module test")
+    Screen(out, io.StringIO()).show(results.Tested(found.module, found, (), False, "", ExitCode.CHECKS_FAILED), "module test")
     lines = out.getvalue().split("\n")
     start = next(n for n, line in enumerate(lines) if re.match(r"(FAILED|ERROR|TIMEOUT) ", line))
     card = lines[start:lines.index("", start)]
@@ -115,7 +115,6 @@ def test_the_notebook(path: Path, tmp_path: Path) -> None:
 
 def _whole(module: Module, work: Any) -> str:
     """The notebook as saved: what the cards in JupyterLab look things up in."""
-    from tests.modules.shelf import solved_notebook
-    raw = solved_notebook(module)
+    raw = subject_of(module).raw
     cells = [{**cell, "source": new.source} for cell, new in zip(raw["cells"], work.cells)]
     return dumps({**raw, "cells": cells})

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from tito.cells import Cell, Document
 from tito.check.verdict import Verdict
+from tito.dev.checks.mistake import with_cell
 
 PLANTED = 'raise RuntimeError("planted")'
 Function = ast.FunctionDef | ast.AsyncFunctionDef
@@ -30,8 +31,7 @@ class Spot:
         return self.cell.grade_id or str(self.cell.index + 1)
 
     def planted_in(self, work: Document) -> Document:
-        cells = tuple(replace(c, source=self.source) if c.index == self.cell.index else c for c in work.cells)
-        return Document(work.path, cells)
+        return with_cell(work, replace(self.cell, source=self.source))
 
     def named_by(self, verdict: Verdict) -> bool:
         """Whether somebody who reads the verdict is led to the cell."""

@@ -2,16 +2,15 @@
 
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from tito.cells import Document, document
-from tito.check.verdict import Verdict, judge
+from tito.cells import Document
+from tito.check.verdict import Verdict
 from tito.course import Course, Module
 from tito.dev.checks import subject
+from tito.dev.checks.subject import Subject
 from tito.dev.checks.subject import package_file as package_file
-from tito.dev.source import notebook, strip
 
 ROOT = Path(__file__).resolve().parents[2]
 COURSE = Course(ROOT)
@@ -20,24 +19,21 @@ each_module = pytest.mark.parametrize("module", MODULES, ids=lambda m: m.folder.
 
 
 @lru_cache(maxsize=32)
-def solved_notebook(module: Module) -> dict[str, Any]:
-    """A source as a notebook, answers and all."""
-    return notebook(module.source)
+def subject_of(module: Module) -> Subject:
+    return Subject(COURSE, module)
 
 
-@lru_cache(maxsize=32)
 def solved(module: Module) -> Document:
-    return document(solved_notebook(module), module.source)
+    return subject_of(module).solved
 
 
-@lru_cache(maxsize=32)
 def stub(module: Module) -> Document:
     """What a student begins with."""
-    return document(strip(solved_notebook(module)), module.notebook)
+    return subject_of(module).stub
 
 
 def verdict(work: Document, module: Module, root: Path = ROOT) -> Verdict:
-    return judge(work, root, module.number, module.label)
+    return subject_of(module).judge(work, root)
 
 
 def built_to(number: int, root: Path) -> Path:

@@ -52,19 +52,20 @@ def _foot(audits: Sequence[Audit]) -> list[str]:
     foot = [f"prefixes {prefixes}/{len(audits)}, seeds {sum(not r['seen'] for r in runs)}/{len(runs)}, hints right on a second input "
             f"{sum(map(right, hints))}/{len(hints)}, seen by nobody {left}, of which explained {listed}"]
     if sampled:
-        foot += textwrap.wrap(f"unchanged since the last full run, a sample only: {', '.join(sampled)}", 80)
+        foot.append(f"unchanged since the last full run, a sample only: {', '.join(sampled)}")
     return ["", *(line for text in foot for line in textwrap.wrap(text, 80))]
 
 
 def problems(audits: Sequence[Audit], most: int = SHOWN) -> list[str]:
     """What is amiss, module by module, and how much it is."""
     lines: list[str] = []
+    amiss = 0
     for audit in audits:
         found = list(audit.problems())
+        amiss += len(found)
         if found:
             lines += ["", audit.module, *(f"  {text}" for text in found[:most])]
             lines += [f"  … and {len(found) - most} more: --json prints them all"] if len(found) > most else []
-    amiss = sum(1 for audit in audits for _ in audit.problems())
     return [*lines, "", f"{len(audits)} module{'' if len(audits) == 1 else 's'}, {amiss} problem{'' if amiss == 1 else 's'}"]
 
 

@@ -34,7 +34,7 @@ from tito.dev.checks.second import Call, Recorder, Replay, perturbed
 
 SECONDS = 5                     # of processor time, for one trial
 PROBE_SEEDS = (0, 1, 2)
-SECOND_SEED = 7
+SECOND_SEED, SECOND = 7, "<second>"                     # of a test's second input: its seed, and its file in tracebacks
 Told = dict[str, Any]
 
 
@@ -47,6 +47,10 @@ class Bench:
     tests: dict[int, list[Call]] = field(default_factory=dict)      # what the reference gives on the second inputs, by test cell
     values: dict[tuple[int, int], Any] = field(default_factory=dict)            # ... and to the probes: (probe, seed)
     owners: dict[int, dict[str, list[list[Call]]]] = field(default_factory=dict)    # by test cell: hint -> what mistakes of that hint give
+
+    def __post_init__(self) -> None:
+        tests = self.cells.document.tests               # compiled here, once for all trials
+        self.second = {test.index: compile(perturbed(test.source, SECOND_SEED), SECOND, "exec") for test in tests}
 
     @property
     def view(self) -> View:
@@ -74,8 +78,12 @@ class Bench:
         """What a test's calls are given on its second input; nothing after an exception."""
         recorder = Recorder()
         with contextlib.suppress(Exception):
-            exec(compile(perturbed(test.source, SECOND_SEED), "<second>", "exec"), {**self.cells.space, "expect": recorder})
+            self.on_second(test, recorder)
         return recorder.calls
+
+    def on_second(self, test: Cell, expect: Recorder | Replay) -> None:
+        """Run a test on its second input, with this in the place of `expect`."""
+        exec(self.second[test.index], {**self.cells.space, "expect": expect})
 
     # ---- one trial -----------------------------------------------------------------------------
 
@@ -108,15 +116,14 @@ class Bench:
         """The second input, where a check failed: the hint that it gets there, and whether at the same check."""
         if not isinstance(error, CheckFailed):
             return {}
-        line, first = _line(error, f"<cell {test.index + 1}>"), error.hint
-        replay = Replay(self.tests[test.index], self.owners.get(test.index, {}))
+        line, hint, same_check = _line(error, f"<cell {test.index + 1}>"), None, False
         try:
-            exec(compile(perturbed(test.source, SECOND_SEED), "<second>", "exec"), {**self.cells.space, "expect": replay})
+            self.on_second(test, Replay(self.tests[test.index], self.owners.get(test.index, {})))
         except CheckFailed as second:
-            return {"second": {"hint": second.hint, "same_check": _line(second, "<second>") == line, "first": first}}
+            hint, same_check = second.hint, _line(second, SECOND) == line
         except Exception as other:
-            return {"second": {"hint": f"{type(other).__name__}: {other}", "same_check": False, "first": first}}
-        return {"second": {"hint": None, "same_check": False, "first": first}}
+            hint = f"{type(other).__name__}: {other}"
+        return {"second": {"hint": hint, "same_check": same_check, "first": error.hint}}
 
     def made(self, cell: Cell) -> tuple[int, str, list[Call]] | None:
         """Of a handwritten mistake: the test cell that fails, the hint, and what its calls are given on the second input."""
