@@ -1084,6 +1084,12 @@ def test_unit_gradcheck():
             "+ - * / **": lambda x, y: (x + y) * x / y - 2 / x + x ** y + x ** 3 + (-y) ** 2 + x ** 0,
             "exp log sqrt abs": lambda x, y: x.exp() + x.log() * y.sqrt() + abs(x - 1.01),
             "sum mean var": lambda x, y: x.sum(0) * x.mean(1).sum() + x.var(dim=0) + y.std() + x.mean(),
+            "max min": lambda x, y: x.max(1).sum() + x.min(0, True) * y.max(),
+            "indexing": lambda x, y: x[1:, ::2].sum() * y[y > 1].sum() * x[..., None].squeeze(),
+            "cat stack where": lambda x, y: door.cat([x, door.stack([y, y * 2])]) * where(door.cat([x, x])[:5] > 1, 2.0, door.cat([x, x])[:5]),
+            "clip maximum minimum": lambda x, y: x.clip(0.8, 1.5) + maximum(x, y) * minimum(x, 1.1),
+            "activations": lambda x, y: log_softmax(x) + leaky_relu(x) * erf(x) + silu(x) * gelu(x) + gelu(x, approximate="tanh"),
+            "cross_entropy": lambda x, y: cross_entropy(x, [0, 3, 1], label_smoothing=0.1) + cross_entropy(x, [0, 1, 1], ignore_index=1),
             "shapes": lambda x, y: x.T.reshape(2, 6)[:, [0, 0, -1]].flatten().unsqueeze(0).permute(1, 0).expand(2, 6, 3),
             "@": lambda x, y: (x @ y) @ x + (x.unsqueeze(0) @ x.T).sum() + y @ y}.items():
         expect.true(lambda: gradcheck(fn, (x, y)), f"the rules of {name} agree with small steps",
@@ -1252,6 +1258,10 @@ def test_unit_extras():
     again = grad(checkpoint(lambda x: (x * w).exp().sum(), x), [x, w])
     expect.close([g.tolist()[0] for g in again], [g.tolist()[0] for g in straight],
                  "checkpoint gives the same gradients, also of what fn uses from outside")
+    expect.same((type(Variable([1.0])), Variable([1.0]).requires_grad, type(to_numpy(x))), (Tensor, True, np.ndarray), "the old spellings")
+    picture = draw_graph((x * w).sum())
+    expect.same((picture.count("<rect"), picture.count("<line"), picture._repr_svg_() == picture), (4, 3, True), "a picture of (x * w).sum()")
+    expect.same(enable_autograd(), None, "nothing to switch on")
 test_unit_extras()
 
 # %%
@@ -1342,6 +1352,11 @@ def test_module():
             p.data -= 0.5 * p.grad.data
     expect.true(loss().item() < 0.05 < first, "300 steps downhill bring the loss below 0.05",
                 hint="look at the rules of linear, tanh and cross_entropy")
+    profiler = AutogradSystemsProfiler()
+    report = profiler.profile_computational_graph_depth(max_depth=2, operations_per_level=2)
+    expect.same([r["operations"] for r in report["depths"]], [4, 8], "the profiler runs what it reports")
+    none, every4 = profiler.analyze_memory_checkpointing_trade_offs((4,), depth=16, size=10_000)
+    expect.true(every4["memory_bytes"] < none["memory_bytes"], "checkpoints take less memory, measured")
 test_module()
 
 # %% [markdown]
