@@ -41,7 +41,7 @@ def complete(course: Course, module: Module) -> Completion:
     with progress.locked(course):
         state = progress.load(course)
         progress.require_in_order(course, state, module)
-        work = read(module)
+        work = read(module, whole=True)
         verdict = _judge(course, module, work.document)
         if not verdict.ok:
             return Completion(verdict, work.notes)
@@ -63,7 +63,7 @@ def standing(course: Course, module: Module) -> tuple[Record | None, bool]:
     """What the facts say of a module: its record if its checks pass and the package has just this code, and whether it was begun."""
     from tito.export import module_text
     try:
-        work = read(module)
+        work = read(module, whole=True)
         original = read_notebook(released(module)) if released(module).exists() else None
         begun = original is None or progress.code_sha256(work.document) != progress.code_sha256(original)
         target = course.package.joinpath(*work.document.default_exp.split(".")).with_suffix(".py")

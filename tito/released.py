@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+import json
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from tito.cells import Cell, Document, read_notebook
+from tito.cells import Document, document
 from tito.course import Module
 from tito.errors import ExitCode, TitoError
+from tito.repair import repair
 
 
 @dataclass(frozen=True)
 class Work:
-    """A student's notebook, with the released checks in place of those that were changed."""
+    """A student's notebook as it is judged, and what was repaired for that; `lost` are the answers that are not there."""
 
     document: Document
     notes: tuple[str, ...] = ()
+    lost: tuple[str, ...] = ()
 
 
 def released(module: Module) -> Path:
@@ -23,44 +27,56 @@ def released(module: Module) -> Path:
     return module.folder / ".released" / module.notebook.name
 
 
-def read(module: Module) -> Work:
-    """A module's document as it is to be judged.  TitoError where graded cells or answers are gone."""
+def read(module: Module, *, whole: bool = False) -> Work:
+    """A module's document as it is to be judged.  TitoError where no answer is left, or, if it has to be `whole`, where one is lost."""
+    if not released(module).is_file():
+        return _as_it_is(module)
     try:
-        document = module.read()
-        original = read_notebook(released(module)) if released(module).is_file() else None
+        content = module.notebook.read_bytes()
+    except FileNotFoundError:
+        raise TitoError(f"{module.notebook.name} is missing", why=f"expected at {module.notebook}",
+                        fix=f"bring it back with: tito module reset {module.number:02d}", code=ExitCode.ENVIRONMENT) from None
+    original = _original(module)
+    repaired = repair(content, original.notebook)
+    if repaired.lost and (whole or set(repaired.lost) == original.answers):
+        raise _lost(module, repaired.notes, repaired.lost)
+    back = (f"bring back what was deleted with: tito module undo {module.number:02d}",) if repaired.lost else ()
+    return Work(document(repaired.notebook, module.notebook), repaired.notes + back, repaired.lost)
+
+
+@dataclass(frozen=True)
+class _Original:
+    notebook: dict[str, Any]
+    answers: set[str]
+
+
+def _original(module: Module) -> _Original:
+    path = released(module)
+    try:
+        notebook = json.loads(path.read_text(encoding="utf-8"))
+        return _Original(notebook, {c.grade_id for c in document(notebook, path).cells if c.solution})
+    except (ValueError, TitoError):
+        raise TitoError(f"the released notebook of {module.label} cannot be read", why=f"{path} was changed",
+                        fix="copy it from a fresh student edition", code=ExitCode.INTEGRITY) from None
+
+
+def _as_it_is(module: Module) -> Work:
+    try:
+        found = module.read()
     except TitoError as err:
         err.fix = err.fix.replace("NN", f"{module.number:02d}")
         raise
-    if original:
-        return _with_released_checks(module, document, original)
-    if not document.tests:
-        raise _lost(module, "it has no graded cells")
-    return Work(document)
+    if not found.tests:
+        raise _lost(module, ("it has no graded cells",), ())
+    return Work(found)
 
 
-def _with_released_checks(module: Module, document: Document, original: Document) -> Work:
-    here = {c.grade_id: c for c in document.cells if c.grade_id}
-    wanted = {c.grade_id: c for c in original.cells if c.grade_id}
-    if lost := [name for name in wanted if name not in here]:
-        raise _lost(module, f"it has lost the cell{'s' if len(lost) > 1 else ''} {_listed(lost)}")
-    cells: list[Cell] = []
-    notes: list[str] = []
-    for cell in document.cells:
-        model = wanted.get(cell.grade_id)
-        if model and model.test:
-            judged = replace(model, index=cell.index, id=cell.id, heading=cell.heading, tags=cell.tags)
-            if judged != cell:
-                notes.append(f"the check {cell.grade_id} was changed in the notebook: the released one is used")
-            cell = judged
-        cells.append(cell)
-    return Work(Document(document.path, tuple(cells)), tuple(notes))
-
-
-def _lost(module: Module, why: str) -> TitoError:
+def _lost(module: Module, notes: tuple[str, ...], lost: tuple[str, ...]) -> TitoError:
     number = f"{module.number:02d}"
+    names = ", ".join(lost[:3]) + (f" and {len(lost) - 3} more" if len(lost) > 3 else "")
+    missing = f"it has lost the answer{'s' if len(lost) > 1 else ''} {names}" if lost else ""
+    # What a file is comes first of a repair's notes; that a cell was deleted is said already.
+    why = "; ".join(filter(None, [notes[0] if notes and " was deleted" not in notes[0] else "", missing]))
     return TitoError(f"{module.label} cannot be judged", why=why, code=ExitCode.INTEGRITY,
-                     fix=f"undo it in JupyterLab, or take a fresh notebook (yours is kept): tito module reset {number}")
-
-
-def _listed(names: list[str]) -> str:
-    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+                     fix=f"undo it in JupyterLab, bring back an earlier version: tito module undo {number}, "
+                         f"or take a fresh notebook (yours is kept): tito module reset {number}")

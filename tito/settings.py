@@ -7,7 +7,7 @@ import difflib
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
-from datetime import datetime, time, timedelta, tzinfo
+from datetime import UTC, datetime, time, timedelta, tzinfo
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
@@ -40,8 +40,6 @@ def _match(pattern: str) -> Callable[[str], str]:
 
 
 def _zone(text: str) -> tzinfo:
-    from datetime import UTC
-
     if text == "UTC":
         return UTC
     from zoneinfo import ZoneInfo
@@ -52,7 +50,7 @@ def _zone(text: str) -> tzinfo:
         raise ValueError from err
 
 
-def _moment(text: str) -> datetime:
+def moment(text: str) -> datetime:
     """A day means its last minute."""
     if re.fullmatch(r"\d{4}-\d\d-\d\d", text):
         return datetime.combine(datetime.fromisoformat(text), time(23, 59))
@@ -84,7 +82,7 @@ class Deadlines:
         """The days begun since the module's deadline; 0 in time.  `handed_in` knows its time zone."""
         if module not in self.due:
             return 0
-        over = handed_in - self.due[module]
+        over = handed_in.astimezone(UTC) - self.due[module].astimezone(UTC)      # within one zone Python takes away wall clocks
         return 0 if over <= timedelta(minutes=self.grace_minutes) else over.days + 1
 
     def share(self, module: int, handed_in: datetime) -> float:
@@ -95,9 +93,11 @@ class Deadlines:
 
 @dataclass(frozen=True)
 class Grading:
-    """[grading]: the limits of one submission."""
+    """[grading]: where it happens, and the limits of one submission."""
 
+    folder: str = _key(_match(r".*"), "", "a folder, or nothing", "../tinytorch-grading")
     sandbox: str = _key(_match("auto|bubblewrap|docker"), "auto", "auto, bubblewrap or docker", "auto")
+    image: str = _key(_match(r"\S+"), "tinytorch-grading", "the name of an image", "tinytorch-grading:2027")
     cpu_seconds: int = _key(_number(1, 86400), 60, "a whole number from 1 to 86400", "60")
     wall_seconds: int = _key(_number(1, 86400), 120, "a whole number from 1 to 86400", "120")
     memory_mb: int = _key(_number(128, 1 << 20), 2048, "a whole number from 128 to 1048576", "2048")
@@ -163,7 +163,7 @@ def _section(path: Path, name: str, texts: dict[str, str]) -> Any:
     due: dict[int, datetime] = {}
     for key, text in texts.items():
         if kind is Deadlines and re.fullmatch(r"\d\d?", key):
-            due[int(key)] = _value(path, name, key, text, _moment, "a day, or a day and a time", "2027-01-18 18:00")
+            due[int(key)] = _value(path, name, key, text, moment, "a day, or a day and a time", "2027-01-18 18:00")
         elif key not in known:
             _unknown(path, "key", f"{key} in [{name}]", key, known)
         else:

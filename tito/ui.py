@@ -272,7 +272,7 @@ def _next(command: str) -> list[Line]:
 
 def as_typed(text: str) -> str:
     """Commands as they can be typed here: without a `tito` on the path, `python3 -m tito` is what works."""
-    return re.sub(r"\btito (?=(module|init|demo|dev)\b)", f"{caller()} ", text)
+    return re.sub(r"\btito (?=(module|init|demo|dev|grade|submit)\b)", f"{caller()} ", text)
 
 
 @cache

@@ -137,8 +137,8 @@ def kept_and_loaded(tinytorch, rng):
     for p in net.parameters():
         p.data += 1.0
     found = [kept, {name: type(value).__name__ for name, value in kept.items()}]
-    twin.load_state_dict({name: value * 2 for name, value in kept.items()})
-    return [*found, held, twin.state_dict(), raised(lambda: other.load_state_dict({**kept, "more": np.zeros(1)})), other.state_dict()]
+    back = twin.load_state_dict({name: value * 2 for name, value in kept.items()})
+    return [*found, held, type(back).__name__, twin.state_dict(), raised(lambda: other.load_state_dict({**kept, "more": np.zeros(1)})), other.state_dict()]
 
 
 @probe("test-state")                                    # the draws of `Linear` may differ in their last bits

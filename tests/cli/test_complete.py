@@ -182,10 +182,10 @@ def test_a_change_that_breaks_a_later_module_is_not_complete(edition: Edition, t
 
 @pytest.mark.parametrize(("change", "said", "exit_code"), [
     (lambda p: p.unlink(), "alpha_dev.ipynb is missing", ExitCode.ENVIRONMENT),
-    (lambda p: p.write_text("{", encoding="utf-8"), "not a readable notebook", ExitCode.INTEGRITY),
-    (lambda p: p.write_bytes(b"\xff\x00"), "not a readable notebook", ExitCode.INTEGRITY),
-    (lambda p: p.write_text("[]", encoding="utf-8"), "is not a notebook", ExitCode.INTEGRITY),
-    (lambda p: p.write_text('{"cells": []}', encoding="utf-8"), "it has lost the cells twice, test-twice, half and 1", ExitCode.INTEGRITY),
+    (lambda p: p.write_text("{", encoding="utf-8"), "the file is not valid JSON", ExitCode.INTEGRITY),
+    (lambda p: p.write_bytes(b"\xff\x00"), "the file is not a notebook", ExitCode.INTEGRITY),
+    (lambda p: p.write_text("[]", encoding="utf-8"), "the file has no cells", ExitCode.INTEGRITY),
+    (lambda p: p.write_text('{"cells": []}', encoding="utf-8"), "it has lost the answers twice, half", ExitCode.INTEGRITY),
 ])
 @pytest.mark.parametrize("command", ["test", "complete"])
 def test_a_broken_notebook(edition: Edition, tito: Tito, change: Callable[[Path], Any], said: str, exit_code: ExitCode,
@@ -204,6 +204,33 @@ def test_a_changed_check_does_not_count(edition: Edition, tito: Tito) -> None:
     edition.edit(1, "test-half", lambda source: "def test_unit_half():\n    pass")
     answer = tito("module", "test", "01")
     assert answer.code == 1 and "note: the check test-half was changed" in answer.out and "half of six" in answer.out
+
+
+def test_what_is_not_an_answer_may_be_lost(edition: Edition, tito: Tito) -> None:
+    edition.solve(1)
+    edition.cells(1, lambda cells: [c for c in cells if c["id"] in ("twice", "half")])
+    answer = tito("module", "complete", "01")
+    assert answer.code == 0 and "note: the check test-twice was deleted: the released one is used" in answer.out
+    assert tito("module", "status").out.count("changed") == 0
+    edition.solve(2)
+    assert tito("module", "complete", "02").code == 0
+
+
+def test_a_lost_answer_is_judged_and_never_complete(edition: Edition, tito: Tito) -> None:
+    edition.solve(1)
+    edition.cells(1, lambda cells: [c for c in cells if c["id"] != "half"])
+    answer = tito("module", "test", "01")
+    said = " ".join(answer.out.split())
+    assert answer.code == ExitCode.CHECKS_FAILED and "the cell half was deleted" in said and "tito module undo 01" in said
+    assert [row["state"] for row in tito("module", "test", "01", "--json").json["rows"]] == ["passed", "failed"]
+    answer = unchanged(edition, tito)
+    assert answer.code == ExitCode.INTEGRITY and "it has lost the answer half" in answer.err
+
+
+def test_a_released_notebook_that_was_changed_is_no_measure(edition: Edition, tito: Tito) -> None:
+    (edition.notebook(1).parent / ".released/alpha_dev.ipynb").write_text("{}", encoding="utf-8")
+    answer = tito("module", "test", "01")
+    assert answer.code == ExitCode.INTEGRITY and "copy it from a fresh student edition" in answer.err
 
 
 def test_no_room_on_the_disk(edition: Edition, tito: Tito, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,16 +14,16 @@ is judged, and of the package before it.  What a probe returns is raw: arrays, n
 from __future__ import annotations
 
 import math
-import runpy
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
 from tito.check.compare import array_of
 
+T = TypeVar("T")
 Comparator = Callable[[Any, Any], str]          # (got, reference) -> "" where they agree, else in what they differ
 Run = Callable[[Any, np.random.Generator], Any]
 
@@ -52,15 +52,37 @@ class Probe:
         return raw(self.run(tinytorch, np.random.default_rng(seed)))
 
 
+@dataclass(frozen=True)
+class Ban:
+    """Means by which a task is not to be done: names such as "sum" and "np.matmul", and "@"."""
+
+    grade_id: str           # of the test cell whose answer is looked at
+    means: tuple[str, ...]
+
+
+def forbid(grade_id: str, *means: str) -> Ban:
+    """The answer to this test cell is to do without these means; grading reads its code for them."""
+    return Ban(grade_id, means)
+
+
 def load_probes(path: Path) -> list[Probe]:
     """The probes of a file, in its order."""
-    return [value for value in runpy.run_path(str(path)).values() if isinstance(value, Probe)]
+    return defined(path.read_text(encoding="utf-8"), Probe)
+
+
+def defined(text: str, kind: type[T]) -> list[T]:
+    """What the text of a probes file defines of this kind (Probe, Ban), in its order."""
+    space: dict[str, Any] = {"__name__": "probes"}
+    exec(compile(text, "<probes>", "exec", dont_inherit=True), space)
+    return [value for value in space.values() if isinstance(value, kind)]
 
 
 def raw(value: Any) -> Any:
     """The value without any class of a student's: arrays, Python's numbers and text, lists and dicts.  TypeError for anything else."""
     if value is None or type(value) in (bool, int, float, complex, str):
         return value
+    if isinstance(value, np.generic) and isinstance(value, (float, complex)):      # np.float64 is a float, and an answer may give either
+        return value.item()
     if isinstance(value, dict):
         return {str(key): raw(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):

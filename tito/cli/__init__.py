@@ -55,7 +55,7 @@ def _run(given: list[str], screen: Screen) -> int:
 
     from tito.cli.app import command
     try:
-        code = command()(given, prog_name="tito", standalone_mode=False, obj=screen)
+        code = command(given)(given, prog_name="tito", standalone_mode=False, obj=screen)
     except typer.Abort:
         raise KeyboardInterrupt from None
     code = code if isinstance(code, int) else 0

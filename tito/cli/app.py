@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import importlib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from tito.course import Course, Module
+from tito.course import Course, Module, root_above
 from tito.errors import ExitCode, TitoError
 from tito.ui import Screen
 
@@ -17,6 +19,7 @@ EXTRA = {"allow_extra_args": True}              # what stands after `--` is for 
 NN = Annotated[str, typer.Argument(metavar="NN", help="A module: 1, 01, tensor or 01_tensor.")]
 NNS = Annotated[list[str] | None, typer.Argument(metavar="[NN]...", help="Modules; all by default.")]
 Context = typer.Context
+GRADING = Path(__file__).parents[2] / "grading"
 
 app = typer.Typer(name="tito", help="Build PyTorch yourself, module by module.", **PLAIN)
 module_app = typer.Typer(name="module", help="Work on a module: start, test, complete, reset, undo.", **PLAIN)
@@ -32,13 +35,16 @@ class _AsTyped:
         return () if value is None and (param.multiple or param.nargs == -1) else value
 
 
-def command() -> Any:
-    """The whole command, ready to be called.
+def command(given: Sequence[str] = ()) -> Any:
+    """The whole command, ready to be called with these arguments; `tito grade` is the one of grading/, where that is there.
 
     All its arguments are text or flags.  Typer since 0.27 would import pydantic to find that out, which takes longer than everything
     else that `tito` does; a Typer without this private door only starts more slowly.
     """
-    whole = typer.main.get_command(app)
+    whole: Any = typer.main.get_command(app)
+    if given[:1] == ["grade"] and GRADING.is_dir() and not _in_an_edition():
+        grading = importlib.import_module("grading.cli")        # by its name: tito itself works without it
+        whole.commands["grade"] = typer.main.get_command(grading.grade_app)
     waiting: list[Any] = [whole]
     while waiting:
         each = waiting.pop()
@@ -46,6 +52,11 @@ def command() -> Any:
         for param in each.get_params(Context(each)):            # with --help, which is made here
             param._runtime_param = _AsTyped()
     return whole
+
+
+def _in_an_edition() -> bool:
+    root = root_above(Path.cwd())
+    return root is not None and Course(root).is_edition
 
 
 def _show(ctx: Context, result: Any) -> int:
@@ -79,6 +90,16 @@ def init(ctx: Context, folder: Annotated[str, typer.Argument(metavar="DIR", help
     return _show(ctx, result)
 
 
+@app.command("submit")
+def submit_(ctx: Context, nn: NN,
+            name: Annotated[str, typer.Option("--name", metavar="NAME", help="Whose work it is; remembered for the next time.")] = "",
+            to: Annotated[str, typer.Option("--to", metavar="DIR", help="A drop folder; submissions/ by default.")] = "") -> int:
+    """Pack a notebook, as it is, into the file that you hand in."""
+    from tito.submit import submit
+    course, chosen = _here(nn)
+    return _show(ctx, submit(course, chosen, name=name, to=Path(to) if to else None))
+
+
 @app.command()
 def demo(ctx: Context, folder: Annotated[str | None, typer.Argument(metavar="[DIR]", help="Where to build it.")] = None) -> int:
     """See it all: an edition worked through as a student would, and a model trained on real digits."""
@@ -88,9 +109,9 @@ def demo(ctx: Context, folder: Annotated[str | None, typer.Argument(metavar="[DI
     return _show(ctx, result)
 
 
-@app.command(hidden=True, context_settings={"ignore_unknown_options": True, **EXTRA})
+@app.command(hidden=not GRADING.is_dir(), context_settings={"ignore_unknown_options": True, **EXTRA})
 def grade(ctx: Context) -> int:
-    """For instructors: it comes with grading/."""
+    """For instructors: hand out, collect, grade, give feedback."""
     from tito.cli import course
     course.repository("grade")
     raise TitoError("grading is not part of this copy", why="there is no grading/ folder", fix="see what there is with: tito --help")

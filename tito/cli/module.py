@@ -191,7 +191,7 @@ def _lines(course: Course, state: State, *, detailed: bool) -> Iterator[ModuleLi
 
 def _changed(module: Module, sha256: str) -> bool:
     try:
-        return progress.code_sha256(module.read()) != sha256
+        return progress.code_sha256(read(module).document) != sha256
     except TitoError:
         return True
 

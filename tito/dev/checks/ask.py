@@ -13,7 +13,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from tito.check.verdict import Verdict, environment
+from tito.check.process import environment
+from tito.check.verdict import Verdict
 from tito.dev.checks.mistake import Mistake
 from tito.dev.checks.mutate import Mutant, mutants
 from tito.dev.checks.subject import Subject, built_to
@@ -89,10 +90,11 @@ def _seeds(job: Facts) -> Facts:
 
 def _mistakes(mistakes: list[Mistake], job: Facts) -> Facts:
     """The handwritten mistakes: who sees them, with which hint, and with which on a second input."""
-    told, broken = _tried({**job, "trials": job["mistakes"]})
+    told, broken = _tried({**job, "trials": [{**m, "alone": True} for m in job["mistakes"]]})
     rows = [each["row"] if each["by"] == "visible" else {} for each in told]
     return {"mistakes": [{"mistake": str(m), "wanted": m.hint, "seen_by": row.get("grade_id", ""), "hint": row.get("hint", ""),
-                          "own": m.hint in row.get("hint", ""), "second": each.get("second")}
+                          "own": m.hint in row.get("hint", ""), "second": each.get("second"),
+                          "hidden": each.get("hidden") or each.get("ended", "")}
                          for m, row, each in zip(mistakes, rows, told)], "infra": broken}
 
 

@@ -10,6 +10,7 @@ from typing import Any
 Facts = dict[str, Any]
 MISTAKES = 10                   # handwritten ones, at least
 OWN = 0.80                      # of these, how many get the hint that is theirs, at least
+ALONE = 0.95                    # ... and how many the probes see by themselves, at least: what a forged visible row cannot get around
 VISIBLE = 0.95                  # of the mutants, how many the student's own checks see, at least
 SEEN = 0.98                     # ... and how many these and the probes see
 HINTS = 0.95                    # of the hints that mutants get, how many they get on a second input, too
@@ -58,6 +59,10 @@ class Audit:
         return sum(m["own"] for m in self.mistakes)
 
     @property
+    def alone(self) -> int:
+        return sum(bool(m["hidden"]) for m in self.mistakes)
+
+    @property
     def tried(self) -> list[Facts]:
         """The mutants that the score is of."""
         return self.mutants if self.complete else self.fresh
@@ -93,6 +98,7 @@ class Audit:
         yield from (f"no visible check sees the mistake {m['mistake']}" for m in self.mistakes if not m["seen_by"])
         if self.own_hints < OWN * len(self.mistakes):
             yield from (f"{m['mistake']}: the hint is {m['hint']!r}, not {m['wanted']!r}" for m in self.mistakes if not m["own"])
+        yield from _low("of the mistakes probes alone see", self.alone / len(self.mistakes) if self.mistakes else 1.0, ALONE)
         for m in self.mistakes:
             if m["own"] and comparable(m["second"]) and not right(m["second"]):
                 yield f"{m['mistake']}: the hint is {m['second']['first']!r}, and on a second input {m['second']['hint']!r}"

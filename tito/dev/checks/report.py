@@ -17,6 +17,7 @@ Printed by `tito dev check --all --write` on {date}: do not edit. What each colu
 * **stub**, **empty**: graded cells that pass before anything is written, and with an empty package. None may.
 * **answers**, **prefix**: points of the answers, here and in a course that has the modules up to this one alone.
 * **mistakes**: wrong answers that learners write (`mistakes.py`), and how many of them a check that students see has failed.
+  **by probes**: how many the hidden calls alone see, so that there is nothing to be gained by tampering with the visible checks.
   **own hint**: how many of the cards name that very mistake. **2nd input**: how many of these hints, and of the hints that mutants
   get, are the same when the numbers in the check are others.
 * **mutants**: small changes to the answers, made by a program (operators, comparisons, constants, axes, signs, dropped lines, …).
@@ -49,7 +50,9 @@ def _foot(audits: Sequence[Audit]) -> list[str]:
     left, listed = sum(len(a.survivors()) for a in audits), sum(bool(m["why"]) for a in audits for m in a.survivors())
     prefixes = sum(a.prefix.get("ok", False) for a in audits)
     sampled = [a.module for a in audits if not a.complete]
-    foot = [f"prefixes {prefixes}/{len(audits)}, seeds {sum(not r['seen'] for r in runs)}/{len(runs)}, hints right on a second input "
+    alone, mistakes = sum(a.alone for a in audits), sum(len(a.mistakes) for a in audits)
+    foot = [f"mistakes that probes alone see {alone}/{mistakes}, prefixes {prefixes}/{len(audits)}, "
+            f"seeds {sum(not r['seen'] for r in runs)}/{len(runs)}, hints right on a second input "
             f"{sum(map(right, hints))}/{len(hints)}, seen by nobody {left}, of which explained {listed}"]
     if sampled:
         foot.append(f"unchanged since the last full run, a sample only: {', '.join(sampled)}")
@@ -78,6 +81,7 @@ def page(audits: Sequence[Audit], date: str, sample: int) -> str:
         "answers": lambda a: _points(a.solved),
         "prefix": lambda a: _points(a.prefix),
         "mistakes": _seen,
+        "by probes": lambda a: f"{a.alone}/{len(a.mistakes)}",
         "own hint": lambda a: _percent(a.own_hints, len(a.mistakes), 0),
         "2nd input": _second,
         "mutants": lambda a: str(len(a.mutants)),

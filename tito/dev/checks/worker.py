@@ -87,18 +87,24 @@ class Bench:
 
     # ---- one trial -----------------------------------------------------------------------------
 
-    def attempt(self, cell: Cell, seeds: Sequence[int]) -> Told:
-        """Who sees that `cell` is wrong: {"by": "visible" | "probe" | ""}, with the failing row or the probe's name."""
+    def attempt(self, cell: Cell, seeds: Sequence[int], alone: bool = False) -> Told:
+        """Who sees that `cell` is wrong: {"by": "visible" | "probe" | ""}, with the failing row or the probe's name.
+
+        `alone`: and which probe sees it, were no visible check there to see it first.
+        """
         self.cells.document = with_cell(self.cells.document, cell)
-        trouble: Told = {}
+        found: Told = {}
         for each in self.cells.judged:
             if each.index < cell.index or (error := self.cells.one(each)) is None:
                 continue
-            if each.test:
-                return {"by": "visible", "row": self.cells.told(each, error)["row"], **self.again(each, error)}
-            if each.exported or each.solution:
-                trouble = trouble or _seen_at(each, self.cells.told(each, error)["trouble"]["error"])
-        return trouble or self.probed(seeds)
+            if each.test and "second" not in found and "state" not in found.get("row", {}):
+                found = {"by": "visible", "row": self.cells.told(each, error)["row"], **self.again(each, error)}
+                if not alone:
+                    return found
+            elif each.exported or each.solution:
+                found = found or _seen_at(each, self.cells.told(each, error)["trouble"]["error"])
+        hidden = self.probed(seeds) if alone or not found else {}
+        return {**(found or hidden), **({"hidden": hidden.get("probe", "")} if alone else {})}
 
     def probed(self, seeds: Sequence[int]) -> Told:
         """The first probe whose answer is not the reference's."""
@@ -200,7 +206,8 @@ def trials(bench: Bench, job: dict[str, Any]) -> Iterator[tuple[int, Told]]:
                 test, hint, calls = made
                 bench.owners.setdefault(test, {}).setdefault(hint, []).append(calls)
         for n in here:
-            told = forked(partial(bench.attempt, replace(cell, source=job["trials"][n]["source"]), PROBE_SEEDS))
+            trial = job["trials"][n]
+            told = forked(partial(bench.attempt, replace(cell, source=trial["source"]), PROBE_SEEDS, trial.get("alone", False)))
             yield n, _seen_at(cell, told["ended"]) if "ended" in told else told
         if error := bench.cells.one(cell):
             raise RuntimeError(f"the answers fail in cell {cell.index + 1}: {error}")
