@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -107,7 +108,13 @@ def _cells(raw: list[Any]) -> Iterator[Cell]:
         if kind == "markdown" and (found := HEADING.findall(source)):
             heading = found[-1]
         metadata = cell.get("metadata") or {}
-        marks = metadata.get("nbgrader") or {}
+        marks = metadata.get("nbgrader")
+        marks = marks if isinstance(marks, dict) else {}
         yield Cell(index, kind, source, heading, str(cell.get("id", "")), tuple(metadata.get("tags") or ()),
                    str(marks.get("grade_id", "")), bool(marks.get("grade")), bool(marks.get("solution")),
-                   bool(marks.get("locked")), float(marks.get("points") or 0))
+                   bool(marks.get("locked")), _number(marks.get("points")))
+
+
+def _number(points: Any) -> float:
+    """Points as far as they are some: what is wrong with metadata is for lint to say."""
+    return float(points) if isinstance(points, (int, float)) and math.isfinite(points) else 0.0

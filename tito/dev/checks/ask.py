@@ -82,9 +82,9 @@ def _seeds(job: Facts) -> Facts:
     """The answers themselves, with other random numbers and another order of sets each time."""
     found: Facts = {"seeds": [], "infra": []}
     for start in range(0, SEEDS, SEEDS // 4):
-        events, broken = _events({**job, "seeds": list(range(start, start + SEEDS // 4))}, hash_seed=start)
+        events, broken = events_of({**job, "seeds": list(range(start, start + SEEDS // 4))}, hash_seed=start)
         found["infra"] += broken
-        found["seeds"] += [{"seed": e["seed"], "seen": _sentence(e)} for e in events if e["event"] == "seed"]
+        found["seeds"] += [{"seed": e["seed"], "seen": sentence(e)} for e in events if e["event"] == "seed"]
     return found
 
 
@@ -105,14 +105,14 @@ def _mutants(job: Facts, name: str, tried: list[Mutant]) -> Facts:
 
 def _tried(job: Facts) -> tuple[list[Facts], list[str]]:
     """What came of each trial, in their order, and what kept us from trying."""
-    events, broken = _events(job)
+    events, broken = events_of(job)
     told = {e["n"]: e for e in events if e["event"] == "trial"}
     if len(told) != len(job["trials"]) and not broken:
         broken = [f"{len(told)} of {len(job['trials'])} trials were told of"]
     return [told[n] for n in sorted(told)] if not broken else [], broken
 
 
-def _events(job: Facts, hash_seed: int = 0) -> tuple[list[Facts], list[str]]:
+def events_of(job: Facts, hash_seed: int = 0) -> tuple[list[Facts], list[str]]:
     """What the worker says, and what is wrong with the worker."""
     threads = {f"{name}_NUM_THREADS": "1" for name in ("OMP", "OPENBLAS", "MKL")}
     with tempfile.TemporaryDirectory(prefix="tito-") as folder:
@@ -127,11 +127,11 @@ def _events(job: Facts, hash_seed: int = 0) -> tuple[list[Facts], list[str]]:
 
 def _mutant(mutant: Mutant, told: Facts) -> Facts:
     facts = {"grade_id": mutant.grade_id, "operator": mutant.operator, "line": mutant.line, "old": mutant.old, "new": mutant.new,
-             "by": told["by"], "seen": _sentence(told)}
+             "by": told["by"], "seen": sentence(told)}
     return {**facts, **({"second": told["second"]} if "second" in told else {})}
 
 
-def _sentence(told: Facts) -> str:
+def sentence(told: Facts) -> str:
     """Who saw it, and how; nothing where nobody did."""
     if "ended" in told:
         return str(told["ended"])

@@ -11,6 +11,7 @@ import contextlib
 import gc
 import os
 import pickle
+import random
 import signal
 import sys
 import types
@@ -189,6 +190,7 @@ def seeded(seed: int) -> None:
     def default_rng(given: Any = None) -> np.random.Generator:
         return real(next(start) if given is None else given)
 
+    random.seed(seed)
     np.random.default_rng = default_rng         # type: ignore[assignment]
     np.random.seed(seed)
 

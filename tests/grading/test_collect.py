@@ -1,0 +1,533 @@
+"""`tito grade collect`: whose it is, which module, and when; every version is kept, the latest counts, and nobody loses work."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import tempfile
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta, timezone
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from grading import versions
+from grading.assignment import Assignment
+from grading.collect import collect
+from grading.lms import Name, Roster, read
+from grading.term import Student, Term
+from tests.grading.test_archives import Date, member, packed
+from tito import journal
+from tito.course import Course
+from tito.errors import ExitCode, TitoError
+from tito.submit import submit
+
+ROWS = """\
+id,name,email,aliases
+ada,Ada Lovelace,ada@example.org,
+ben,Ben Müller,ben@example.org,Participant 777;b-m
+ben2,Ben Müller,ben2@example.org,benmüller 4711
+cleo,Cleo Ann O'Hara,cleo@example.org,
+jo-1,Zoë van der Berg,,
+"""
+NOON = (2027, 1, 18, 12, 0, 0)
+
+
+def notebook(number: int = 1, text: str = "", ids: tuple[str, ...] = ()) -> bytes:
+    cells = [{"cell_type": "code", "source": f"from tito import notebook\nnotebook.use({number})", "metadata": {}}] if number else []
+    cells += [{"cell_type": "code", "source": text, "metadata": {"nbgrader": {"grade_id": i}}} for i in ids or [text]]
+    return json.dumps({"cells": cells, "nbformat": 4, "nbformat_minor": 5, "metadata": {}}).encode()
+
+
+@pytest.fixture
+def term(tmp_path: Path) -> Term:
+    root = tmp_path / "course é"
+    for name in ("01_counting", "02_scaling", "10_fast_counting"):
+        (root / "modules" / name).mkdir(parents=True)
+    rules = "[course]\nid = small\n[deadlines]\ntimezone = Europe/Berlin\n01 = 2027-01-18 18:00\n"
+    (root / "settings.ini").write_text(rules, encoding="utf-8")
+    made = Term.of(Course(root))
+    made.create()
+    made.path("students.csv").write_text(ROWS, encoding="utf-8")
+    return made
+
+
+def lay(folder: Path, name: str, content: bytes, when: datetime | None = None) -> Path:
+    path = folder / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content)
+    if when:
+        os.utime(path, (when.timestamp(), when.timestamp()))
+    return path
+
+
+def zipped(folder: Path, members: dict[str, bytes], when: Date = NOON) -> Path:
+    return lay(folder, "submissions.zip", packed((member(name, when=when), content) for name, content in members.items()))
+
+
+def arrived(report: Any) -> dict[str, list[str]]:
+    """Whose notebooks of which modules came."""
+    return {student: [f"{one['module']:02d}" for one in found] for student, found in report.data["students"].items()}
+
+
+def reasons(report: Any) -> list[str]:
+    return [one["reason"] for one in report.data["refusals"]]
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    return {p.relative_to(folder).as_posix(): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file() and p.name != ".lock"}
+
+
+# ---- whose it is
+
+@pytest.mark.parametrize(("name", "student"), [
+    ("lovelaceada_12345_67890_counting_dev.ipynb", "ada"),
+    ("lovelaceada_LATE_12345_67890_counting_dev-1.ipynb", "ada"),
+    ("oharacleoann_12345_67890_01_counting-Cleo-1a2b3c4d.ipynb", "cleo"),
+    ("vanderbergzoe_12345_67890_counting_dev (2).ipynb", "jo-1"),
+    ("vanderbergzoë_12345_67890_counting_dev.ipynb", "jo-1"),
+    ("benmüller_4711_67890_counting_dev.ipynb", "ben2"),
+    ("Ada Lovelace_12345_assignsubmission_file/counting_dev.ipynb", "ada"),
+    ("Ada Lovelace_12345_assignsubmission_file_/counting_dev.ipynb", "ada"),
+    ("Ada Lovelace_12345_assignsubmission_file_counting_dev.ipynb", "ada"),
+    ("O'HARA Cleo Ann_12345_assignsubmission_file_/deep/er/counting_dev.ipynb", "cleo"),
+    ("Participant_777_assignsubmission_file_/counting_dev.ipynb", "ben"),
+    ("submitted/ada/01_counting/counting_dev.ipynb", "ada"),
+    ("ADA/counting_dev.ipynb", "ada"),
+    ("ada@example.org/counting_dev.ipynb", "ada"),
+    ("jo-1/01_counting/anything.ipynb", "jo-1"),
+    ("ada.ipynb", "ada"),
+    ("jo-1.ipynb", "jo-1"),
+    ("b-m.ipynb", "ben"),
+    ("ada_counting_dev.ipynb", "ada"),
+    ("jo-1_01_counting_dev.ipynb", "jo-1"),
+    ("week 1/Lovelace, Ada/work.ipynb", "ada"),
+])
+@pytest.mark.parametrize("form", ["folder", "zip"])
+def test_whose_it_is(term: Term, tmp_path: Path, name: str, student: str, form: str) -> None:
+    source = zipped(tmp_path, {name: notebook()}) if form == "zip" else lay(tmp_path / "in", name, notebook()) and tmp_path / "in"
+    report = collect(term, [source])
+    assert arrived(report) == {student: ["01"]} and not report.data["refusals"] and report.code == ExitCode.OK
+
+
+@pytest.mark.parametrize(("name", "reason", "fix"), [
+    ("doejane_12345_67890_counting_dev.ipynb", "nobody in students.csv is 'doejane'", "write 'doejane' into the column aliases"),
+    ("müllerben_1_67890_counting_dev.ipynb", "'müllerben' may be ben or ben2", "aliases"),
+    ("anon_a1b2c_67890_counting_dev.ipynb", "nobody in students.csv is 'anon a1b2c'", "aliases"),
+    ("counting_dev.ipynb", "its name does not say whose it is", "--student"),
+    ("xaver/01_counting/counting_dev.ipynb", "nobody in students.csv is 'xaver'", "aliases"),
+])
+def test_nobody_or_more_than_one(term: Term, tmp_path: Path, name: str, reason: str, fix: str) -> None:
+    report = collect(term, [zipped(tmp_path, {name: notebook(), "ada.ipynb": notebook()})])
+    assert reasons(report) == [reason] and fix in report.data["refusals"][0]["fix"] and arrived(report) == {"ada": ["01"]}
+    assert any(reason in line for line in report.lines)
+
+
+@pytest.mark.parametrize(("name", "student"), [
+    ("doejane_12345_67890_counting_dev.ipynb", "doejane"), ("Jane Doe/counting_dev.ipynb", "Jane.Doe"),
+    ("jd7/01_counting/counting_dev.ipynb", "jd7"), ("jd7_counting_dev.ipynb", "jd7"),
+    ("Jané Doe_1_assignsubmission_file_/counting_dev.ipynb", "Jané.Doe"), ("-x-.ipynb", "")])
+def test_with_no_table_of_students_the_name_is_the_id(term: Term, tmp_path: Path, name: str, student: str) -> None:
+    term.path("students.csv").write_text("id,name,email,aliases\n", encoding="utf-8")
+    report = collect(term, [zipped(tmp_path, {name: notebook()})])
+    assert list(report.data["students"]) == ([student] if student else [])
+    assert report.code == (ExitCode.OK if student else ExitCode.INTEGRITY)
+
+
+def test_nobody_can_hand_in_for_another_from_within_a_zip_of_their_own(term: Term, tmp_path: Path) -> None:
+    names = ("lovelaceada_12345_67890_counting_dev.ipynb", "ada/01_counting/counting_dev.ipynb", "ada.ipynb",
+             "Ada Lovelace_1_assignsubmission_file_/counting_dev.ipynb")
+    forged = packed((name, notebook(text=name)) for name in names)
+    claim = packed([("counting_dev.ipynb", notebook()), ("receipt.json", b'{"student": "ada"}')])
+    handed_in = {"oharacleoann_1_222_work.zip": forged, "Cleo Ann O'Hara_1_assignsubmission_file_/r.zip": claim}
+    report = collect(term, [zipped(tmp_path, handed_in)])
+    assert list(report.data["students"]) == ["cleo"] and len(report.data["students"]["cleo"]) == 5
+    assert any("made out to 'ada'" in line for line in report.lines)
+    folder = tmp_path / "unpacked"
+    lay(folder, "cleo/lovelaceada_12345_67890_counting_dev.ipynb", notebook(text="u"))
+    lay(folder, "cleo/ada/01_counting/counting_dev.ipynb", notebook(text="v"))
+    assert list(collect(term, [folder]).data["students"]) == ["cleo"]
+
+
+def test_somebody_unknown_to_us_does_not_become_whom_the_receipt_names(term: Term, tmp_path: Path) -> None:
+    claim = packed([("counting_dev.ipynb", notebook()), ("receipt.json", b'{"student": "ada"}')])
+    report = collect(term, [zipped(tmp_path, {"doejane_1_222_01_counting-ada-1a2b3c4d.zip": claim})])
+    assert arrived(report) == {} and reasons(report) == ["nobody in students.csv is 'doejane'"]
+
+
+def test_student_names_a_file_that_has_no_name_and_picks_from_a_platforms_zip(term: Term, tmp_path: Path) -> None:
+    single = lay(tmp_path / "a", "counting_dev.ipynb", notebook(text="a"))
+    assert arrived(collect(term, [single], student="ada")) == {"ada": ["01"]}
+    assert arrived(collect(term, [single.parent], student="ben")) == {"ben": ["01"]}
+    unknown = lay(tmp_path / "b", "zzz_12345_67890_counting_dev.ipynb", notebook(text="b"))
+    assert arrived(collect(term, [unknown], student="ben2")) == {"ben2": ["01"]}
+    members = {"lovelaceada_1_222_counting_dev.ipynb": notebook(text="c"), "ben@example.org/x.ipynb": notebook(),
+               "zzz_1_223_counting_dev.ipynb": notebook(text="d")}
+    report = collect(term, [zipped(tmp_path, members)], student="ada")
+    assert arrived(report) == {"ada": ["01"]} and report.data["elsewhere"] == 1 and reasons(report) == ["nobody in students.csv is 'zzz'"]
+
+
+def test_an_id_is_found_before_a_name(term: Term) -> None:
+    roster = Roster({s.id: s for s in (Student("ada", "Eve"), Student("eve", "Ada"))})
+    assert [roster.find([Name(n, 0)], Name(n, 0)).student for n in ("ada", "EVE")] == ["ada", "eve"]
+
+
+# ---- which module
+
+@pytest.mark.parametrize(("name", "number", "modules"), [
+    ("ada/counting_dev.ipynb", 0, ["01"]), ("ada/Counting.ipynb", 0, ["01"]), ("ada/fast_counting_dev.ipynb", 0, ["10"]),
+    ("ada/02_scaling/mine.ipynb", 0, ["02"]), ("ada/mine.ipynb", 2, ["02"]), ("ada.ipynb", 10, ["10"]), ("ada/mine.ipynb", 0, []),
+    ("ada/mine.ipynb", 77, [])])
+def test_which_module(term: Term, tmp_path: Path, name: str, number: int, modules: list[str]) -> None:
+    report = collect(term, [zipped(tmp_path, {name: notebook(number)})])
+    assert arrived(report) == ({"ada": modules} if modules else {})
+    if not modules:
+        assert "which module" in reasons(report)[0] and "--module" in report.data["refusals"][0]["fix"]
+
+
+def test_the_module_of_a_notebook_without_its_first_cell(term: Term, tmp_path: Path) -> None:
+    for number, name, ids in ((1, "counting", ("total", "mean")), (2, "scaling", ("scale", "mean"))):
+        solved = json.loads(notebook(number, ids=ids))
+        assignment = Assignment(number, name, solved, solved, "", {})
+        assignment.save(term)
+        assignment.use(term)
+    report = collect(term, [zipped(tmp_path, {"ada.ipynb": notebook(0, ids=("scale", "mean"))[:-30],
+                                              "ben@example.org.ipynb": notebook(0, ids=("mean",))})])
+    assert arrived(report) == {"ada": ["02"]} and len(reasons(report)) == 1      # damaged as it is; "mean" alone could be either
+
+
+def test_asked_for_one_module(term: Term, tmp_path: Path) -> None:
+    source = zipped(tmp_path, {"ada/mine.ipynb": notebook(0), "cleo/scaling_dev.ipynb": notebook(2), "ben2/scaling_dev.ipynb": notebook(1)})
+    report = collect(term, [source], module=term.course.module("1"))
+    assert arrived(report) == {"ada": ["01"], "ben2": ["01"]} and report.data["elsewhere"] == 1 and not report.data["refusals"]
+
+
+def test_cells_of_another_module_are_noted(term: Term, tmp_path: Path) -> None:
+    report = collect(term, [zipped(tmp_path, {"ada/counting_dev.ipynb": notebook(2)})])
+    assert arrived(report) == {"ada": ["01"]} and any("its cells are those of 02 scaling" in line for line in report.lines)
+
+
+# ---- when
+
+def received(term: Term, student: str = "ada") -> tuple[str, str]:
+    version = versions.latest(term, student, term.course.modules[0])
+    assert version
+    return versions.stamp(version.received), version.clock
+
+
+def test_the_platforms_date_is_local_time_of_the_course(term: Term, tmp_path: Path) -> None:
+    collect(term, [zipped(tmp_path, {"lovelaceada_1_222_counting_dev.ipynb": notebook()})])
+    assert received(term) == ("2027-01-18 11:00:00 UTC", "zip")
+
+
+def test_the_date_in_a_students_own_zip_is_not_believed(term: Term, tmp_path: Path) -> None:
+    own = packed([(member("counting_dev.ipynb", when=(2001, 1, 1, 0, 0, 0)), notebook()), ("timestamp.txt", b"2001-01-01 00:00:00 UTC")])
+    collect(term, [zipped(tmp_path, {"lovelaceada_1_222_work.zip": own})])
+    assert received(term) == ("2027-01-18 11:00:00 UTC", "zip")
+    lay(tmp_path / "drop", "ben@example.org.zip", own, datetime(2027, 1, 19, tzinfo=UTC))
+    collect(term, [tmp_path / "drop"])
+    assert received(term, "ben") == ("2027-01-19 00:00:00 UTC", "file")
+
+
+@pytest.mark.parametrize(("text", "when"), [
+    ("2027-01-15 10:00:00 UTC", "2027-01-15 10:00:00 UTC"), ("2027-01-15 10:00:00.123 UTC\n", "2027-01-15 10:00:00 UTC"),
+    ("2027-01-15 10:00:00", "2027-01-15 10:00:00 UTC"), ("2027-01-15 10:00:00 Europe/Athens", "2027-01-15 08:00:00 UTC"),
+    ("2027-01-15 10:00:00 PDT", "2027-01-15 09:00:00 UTC"), ("2027-01-15 10:00:00 ../../x", "2027-01-15 09:00:00 UTC"),
+    ("yesterday", "2027-01-18 11:00:00 UTC"), ("2027-13-15 10:00:00 UTC", "2027-01-18 11:00:00 UTC")])
+def test_nbgraders_timestamp(term: Term, tmp_path: Path, text: str, when: str) -> None:
+    source = zipped(tmp_path, {"ada/01_counting/counting_dev.ipynb": notebook(), "ada/01_counting/timestamp.txt": text.encode()})
+    collect(term, [source])
+    assert received(term)[0] == when
+
+
+@pytest.mark.parametrize("above", ["Ada Lovelace_1_assignsubmission_file_", "ada", "ada/stuff/01_counting"])
+def test_a_timestamp_that_a_student_can_upload_is_not_believed(term: Term, tmp_path: Path, above: str) -> None:
+    collect(term, [zipped(tmp_path, {f"{above}/counting_dev.ipynb": notebook(), f"{above}/timestamp.txt": b"2001-01-01 00:00:00 UTC"})])
+    assert received(term) == ("2027-01-18 11:00:00 UTC", "zip")
+
+
+def test_a_files_date_and_a_given_time(term: Term, tmp_path: Path) -> None:
+    path = lay(tmp_path, "ada.ipynb", notebook(), datetime(2027, 1, 20, 7, 30, tzinfo=UTC))
+    collect(term, [path])
+    assert received(term) == ("2027-01-20 07:30:00 UTC", "file")
+    collect(term, [path], received=datetime(2027, 1, 18, 9, tzinfo=timezone(timedelta(hours=-5))))
+    assert received(term) == ("2027-01-18 14:00:00 UTC", "given")
+    collect(term, [path], received=datetime(2027, 1, 18, 9))                    # the course's time
+    assert received(term) == ("2027-01-18 08:00:00 UTC", "given")
+    collect(term, [path], received=datetime(2028, 1, 1, tzinfo=UTC))            # it has been here since; nothing makes it later
+    assert received(term) == ("2027-01-18 08:00:00 UTC", "given")
+
+
+@pytest.mark.parametrize(("late", "when", "said"), [
+    ("LATE_", (2027, 1, 18, 17, 0, 0), "Canvas marks it as late, by its date, 2027-01-18 16:00:00 UTC, it is in time"),
+    ("", (2027, 1, 19, 17, 0, 0), "Canvas does not mark it as late, by its date, 2027-01-19 16:00:00 UTC, it is late"),
+    ("", (2027, 1, 18, 18, 10, 0), ""), ("", (2027, 1, 18, 17, 0, 0), ""), ("LATE_", (2027, 1, 19, 0, 0, 0), "")])
+def test_canvas_and_our_clock(term: Term, tmp_path: Path, late: str, when: Date, said: str) -> None:
+    report = collect(term, [zipped(tmp_path, {f"lovelaceada_{late}1_222_counting_dev.ipynb": notebook()}, when)])
+    assert report.data["students"]["ada"][0]["notes"] == ([said] if said else [])
+    assert ("--received" in "".join(report.lines)) == said.startswith("Canvas does not")
+
+
+def test_an_extension_is_known_when_clocks_are_compared(term: Term, tmp_path: Path) -> None:
+    term.path("extensions.csv").write_text("student,module,until,reason\nada,1,2027-01-25,ill\n", encoding="utf-8")
+    report = collect(term, [zipped(tmp_path, {"lovelaceada_1_222_counting_dev.ipynb": notebook()}, (2027, 1, 20, 0, 0, 0))])
+    assert report.data["students"]["ada"][0]["notes"] == []
+
+
+# ---- what `tito submit` writes
+
+@pytest.fixture
+def edition(tmp_path: Path) -> Course:
+    root = tmp_path / "edition"
+    lay(root / "modules/01_counting", "counting_dev.ipynb", notebook())
+    lay(root, "settings.ini", b"[course]\nid = small\n")
+    return Course(root)
+
+
+def test_a_submission_from_an_edition(term: Term, tmp_path: Path, edition: Course) -> None:
+    packed_ = submit(edition, edition.modules[0], name="Lovelace Ada")
+    path, receipt = Path(packed_.data["file"]), packed_.data["receipt"]
+    for source in (path, path.parent):
+        report = collect(term, [source])
+        assert arrived(report) == {"ada": ["01"]} and not report.data["refusals"] and not report.data["ignored"]
+    one = report.data["students"]["ada"][0]
+    assert one["sha256"] == receipt["sha256"] and one["clock"] == "file" and one["notes"] == []
+    assert datetime.strptime(one["claimed"], "%Y-%m-%d %H:%M:%S UTC").replace(tzinfo=UTC) == datetime.fromisoformat(receipt["time"])
+    nested = collect(term, [zipped(tmp_path, {f"lovelaceada_LATE_1_222_{path.name}": path.read_bytes()}, (2027, 1, 30, 0, 0, 0))])
+    assert nested.data["known"] == 1 and any("the receipt says" in note for note in nested.data["students"]["ada"][0]["notes"])
+
+
+@pytest.mark.parametrize("receipt", [b"", b"{", b"[]", b"[" * 10**5, b'{"student": 3, "time": []}', b'{"student": "", "time": "soon"}',
+                                     b"\xff", b'{"time": "0001-01-01T00:00:00+23:59"}', b'{"sha256": "00"}',
+                                     b'{"student": "\\ud800"}', b'{"student": "\\u001b[31m", "time": "\\ud800"}',
+                                     json.dumps({"student": "x" * 9999}).encode(), json.dumps({"student": "x" * 99999}).encode()])
+def test_a_receipt_that_is_made_up_does_no_harm(term: Term, tmp_path: Path, receipt: bytes) -> None:
+    own = packed([("counting_dev.ipynb", notebook()), ("receipt.json", receipt)])
+    report = collect(term, [zipped(tmp_path, {"lovelaceada_1_222_work.zip": own})])
+    assert arrived(report) == {"ada": ["01"]} and all(line.isprintable() and len(line) < 300 for line in report.lines)
+
+
+# ---- what is kept
+
+def test_every_version_is_kept_and_the_latest_counts(term: Term, tmp_path: Path) -> None:
+    module = term.course.modules[0]
+    first, second, third = (notebook(text=t) for t in ("first", "second", "third"))
+    for content, day in ((second, 19), (third, 20), (first, 18)):              # the oldest arrives last
+        collect(term, [zipped(tmp_path, {"ada/01_counting/counting_dev.ipynb": content}, (2027, 1, day, 12, 0, 0))])
+    kept = versions.versions(term, module)
+    assert [v.content() for v in kept] == [first, second, third] and versions.counting(term, module) == {"ada": kept[-1]}
+    place = term.path("submitted", "ada", "01_counting")
+    assert sorted(p.name for p in place.iterdir()) == ["counting_dev.ipynb", "timestamp.txt"]
+    assert (place / "counting_dev.ipynb").read_bytes() == third
+    assert (place / "timestamp.txt").read_text(encoding="utf-8") == "2027-01-20 11:00:00 UTC"
+    assert kept[0].path == term.path("versions", "ada", "01_counting", hashlib.sha256(first).hexdigest() + ".ipynb")
+
+
+def test_the_same_again_adds_nothing(term: Term, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(versions, "_now", lambda: datetime(2027, 2, 1, tzinfo=UTC))
+    source = zipped(tmp_path, {"ada.ipynb": notebook(), "cleo/scaling_dev.ipynb": notebook(2)})
+    first = collect(term, [source])
+    before = files(term.folder)
+    again = collect(term, [source])
+    assert (first.data["new"], first.data["known"], again.data["new"], again.data["known"]) == (2, 0, 0, 2)
+    assert files(term.folder) == before
+    monkeypatch.setattr(versions, "_now", lambda: datetime(2027, 3, 1, tzinfo=UTC))
+    collect(term, [lay(tmp_path, "ada.ipynb", notebook(), datetime(2027, 1, 30, tzinfo=UTC))])
+    version = versions.latest(term, "ada", term.course.modules[0])
+    assert version and version.seen == datetime(2027, 3, 1, tzinfo=UTC) and version.origins == ("submissions.zip: ada.ipynb", "ada.ipynb")
+    assert version.received == datetime(2027, 1, 18, 11, tzinfo=UTC)           # when it came first
+
+
+def test_the_later_attempt_of_one_moment_counts(term: Term, tmp_path: Path) -> None:
+    for names in (["-1", "", "-10", "-2"], ["-10", "-2", "", "-1"]):
+        collect(term, [zipped(tmp_path, {f"lovelaceada_1_{200 + i}_counting_dev{n}.ipynb": notebook(text=n) for i, n in enumerate(names)})])
+        assert b'"-10"' in term.path("submitted/ada/01_counting/counting_dev.ipynb").read_bytes()
+
+
+def test_two_notebooks_of_one_moment_are_told_of(term: Term, tmp_path: Path) -> None:
+    report = collect(term, [zipped(tmp_path, {f"ada/{n}/counting_dev.ipynb": notebook(text=n) for n in "ab"})])
+    assert any("2 notebooks with one time" in line for line in report.lines)
+
+
+def test_jupyters_copy_is_not_the_notebook(term: Term, tmp_path: Path) -> None:
+    copied = {"ada/counting_dev-Copy1.ipynb": notebook(text="c"), "ada/counting_dev.ipynb": notebook(),
+              "cleo/counting_dev-Copy2.ipynb": notebook()}
+    report = collect(term, [zipped(tmp_path, copied)])
+    assert arrived(report) == {"ada": ["01"], "cleo": ["01"]} and "a copy that Jupyter made" in reasons(report)[0]
+
+
+def test_a_run_that_is_stopped_anywhere_can_be_repeated(term: Term, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(versions, "_now", lambda: datetime(2027, 2, 1, tzinfo=UTC))
+    old = zipped(tmp_path / "1", {"ada.ipynb": notebook(text="old"), "cleo.ipynb": notebook()})
+    new = zipped(tmp_path / "2", {"ada.ipynb": notebook(text="new"), "cleo.ipynb": notebook()}, (2027, 1, 19, 0, 0, 0))
+    collect(term, [old])
+    start = files(term.folder)
+    real = journal.write_atomically
+    writes = 0
+
+    def stopping(path: Path, content: bytes) -> None:
+        nonlocal writes
+        if writes == 0:
+            journal.sibling(path).write_bytes(content[:5])
+            raise KeyboardInterrupt
+        writes -= 1
+        real(path, content)
+
+    monkeypatch.setattr(versions, "write_atomically", real)
+    collect(term, [new])
+    wanted = files(term.folder)
+    monkeypatch.setattr(versions, "write_atomically", stopping)
+    for writes_before in range(10):
+        for path in [p for p in term.folder.rglob("*") if p.is_file()]:
+            path.unlink()
+        for name, content in start.items():
+            real(term.path(name), content)
+        writes = writes_before
+        try:
+            collect(term, [new])
+            break
+        except KeyboardInterrupt:
+            assert versions.versions(term, term.course.modules[0])              # readable at every moment
+        writes = -1
+        collect(term, [new])
+        assert files(term.folder) == wanted
+    assert writes_before >= 4
+
+
+def test_what_was_handed_in_is_checked_when_it_is_read(term: Term, tmp_path: Path) -> None:
+    collect(term, [zipped(tmp_path, {"ada.ipynb": notebook(), "cleo.ipynb": notebook(text="c")})])
+    version = versions.latest(term, "ada", term.course.modules[0])
+    assert version
+    version.path.write_bytes(b"{}")
+    with pytest.raises(TitoError, match="cannot be used") as caught:
+        version.content()
+    assert caught.value.code == ExitCode.INTEGRITY
+    collect(term, [tmp_path / "submissions.zip"])                               # the same once more mends it
+    assert version.content() == notebook()
+    version.path.with_suffix(".json").write_text("{", encoding="utf-8")
+    report = collect(term, [tmp_path / "submissions.zip"])                      # a damaged receipt is not written over
+    assert arrived(report) == {"cleo": ["01"]} and "cannot be used" in reasons(report)[0]
+
+
+# ---- the report
+
+def test_one_bad_notebook_never_stops_the_rest(term: Term, tmp_path: Path) -> None:
+    source = zipped(tmp_path, {"ada/counting_dev.ipynb": b"", "../cleo.ipynb": notebook(), "cleo/counting_dev.ipynb": b"\xff not JSON",
+                               "ben@example.org/counting_dev.ipynb": notebook(), "b/readme.pdf": b"", "bad.zip": b"PK"})
+    seen: list[tuple[int, int]] = []
+    report = collect(term, [source], progress=lambda done, total, what: seen.append((done, total)))
+    assert report.what == "2 new, 0 known already, 3 refused" and report.code == ExitCode.OK
+    assert arrived(report) == {"ben": ["01"], "cleo": ["01"]}                   # what is no JSON is kept: repairing is another step's work
+    assert "it is empty" in reasons(report) and report.data["ignored_files"] == ["submissions.zip: b/readme.pdf"]
+    assert report.next == "tito grade autograde --module 01"
+    assert [done for done, _ in seen] == list(range(1, 7)) and all(done <= total for done, total in seen)
+    json.dumps(report.to_dict())
+
+
+def test_everything_refused_and_nothing_there(term: Term, tmp_path: Path) -> None:
+    report = collect(term, [zipped(tmp_path, {"nobody/counting_dev.ipynb": notebook()})])
+    assert report.code == ExitCode.INTEGRITY and report.next == ""
+    with pytest.raises(TitoError, match="there is no notebook"):
+        collect(term, [zipped(tmp_path, {"a.pdf": b""})])
+    with pytest.raises(TitoError, match="is not there"):
+        collect(term, [tmp_path / "nowhere"])
+
+
+@pytest.mark.parametrize("where", [".", "..", "autograded", "autograded/ada", "versions"])
+def test_what_grading_made_is_not_taken_in(term: Term, where: str) -> None:
+    lay(term.folder, "autograded/ada/01_counting/counting_dev.ipynb", notebook())
+    lay(term.folder, "versions/x", b"")
+    with pytest.raises(TitoError, match="term's own folder"):
+        collect(term, [term.folder / where])
+
+
+def test_what_nbgrader_collected_is_taken_in_where_it_stands(term: Term) -> None:
+    lay(term.folder, "submitted/ada/01_counting/counting_dev.ipynb", notebook())
+    lay(term.folder, "submitted/ada/01_counting/timestamp.txt", b"2027-01-15 10:00:00.5 UTC")
+    assert arrived(collect(term, [term.folder / "submitted"])) == {"ada": ["01"]} and received(term)[0] == "2027-01-15 10:00:00 UTC"
+
+
+@pytest.mark.skipif(os.name == "nt", reason="names are text there")
+def test_a_source_whose_name_is_not_utf8(term: Term, tmp_path: Path) -> None:
+    path = tmp_path / os.fsdecode(b"\xff.ipynb")
+    path.write_bytes(notebook())
+    assert arrived(collect(term, [path], student="ada")) == {"ada": ["01"]}
+
+
+def test_one_at_a_time(term: Term, tmp_path: Path) -> None:
+    with term.lock(), pytest.raises(TitoError, match="another tito grade"):
+        collect(term, [zipped(tmp_path, {"ada.ipynb": notebook()})])
+
+
+def test_several_sources(term: Term, tmp_path: Path) -> None:
+    one = zipped(tmp_path / "1", {"ada.ipynb": notebook()})
+    assert arrived(collect(term, [one, lay(tmp_path, "cleo.ipynb", notebook(2))])) == {"ada": ["01"], "cleo": ["02"]}
+
+
+def test_a_folder_of_a_thousand(term: Term, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tito.journal.os.fsync", lambda descriptor: None)       # the disk's own time is not ours
+    rows = "".join(f"s{i},Given{i} Family{i},s{i}@example.org,\n" for i in range(1000))
+    term.path("students.csv").write_text("id,name,email,aliases\n" + rows, encoding="utf-8")
+    folder = tmp_path / "in"
+    folder.mkdir()
+    for i in range(1000):
+        (folder / f"family{i}given{i}_{i}_{5000 + i}_counting_dev.ipynb").write_bytes(notebook(text=str(i)))
+    began = time.monotonic()
+    report = collect(term, [folder])
+    assert report.data["new"] == 1000 and len(versions.versions(term, term.course.modules[0])) == 1000
+    assert time.monotonic() - began < 10
+
+
+# ---- names, whatever they are
+
+PARTS = st.one_of(st.text(min_size=1, max_size=12), st.sampled_from([
+    "..", ".", "", "~", "C:", "\\", "../..", "ada", "01_counting", "counting_dev", "_1_222_", "_assignsubmission_file_", "CON", "/",
+    "submitted"]))
+
+
+@pytest.fixture(scope="module")
+def shared() -> Iterator[tuple[Term, Path]]:
+    with tempfile.TemporaryDirectory() as folder:
+        root = Path(folder) / "course"
+        (root / "modules/01_counting").mkdir(parents=True)
+        (root / "settings.ini").write_text("[course]\nid = small\n", encoding="utf-8")
+        made = Term.of(Course(root))
+        made.create()
+        yield made, Path(folder)
+
+
+@given(st.lists(PARTS, min_size=1, max_size=5), st.sampled_from(["", "/", "_1_222_"]), st.text(max_size=8))
+@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+def test_no_name_leads_outside(shared: tuple[Term, Path], parts: list[str], glue: str, claim: str) -> None:
+    term, folder = shared
+    name = (glue or "/").join(parts) + ".ipynb"
+    nested = packed([("x.ipynb", notebook(text=name)), ("receipt.json", json.dumps({"student": claim}).encode())])
+    try:
+        content = packed([(name, notebook(text=name)), (name[:-6] + ".zip", nested)])
+    except UnicodeEncodeError:                                  # surrogates: no zip program can write them
+        return
+    source = folder / "submissions.zip"
+    source.write_bytes(content)
+    others = {p for p in folder.rglob("*") if not p.is_relative_to(term.folder)}
+    try:
+        collect(term, [source], module=term.course.modules[0])
+    except TitoError:
+        pass                                                    # there was nothing to collect
+    assert {p for p in folder.rglob("*") if not p.is_relative_to(term.folder)} == others
+    for path in term.folder.rglob("*.ipynb"):
+        assert path.parent.name == "01_counting" and path.parent.parent.parent.name in ("versions", "submitted")
+        assert path.parent.parent.parent.parent == term.folder and not path.is_symlink()
+
+
+@given(st.lists(st.text(max_size=30), min_size=1, max_size=4), st.text(max_size=30))
+@settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck))
+def test_any_path_can_be_read(shared: tuple[Term, Path], parts: list[str], outer: str) -> None:
+    term, _ = shared
+    named = read(tuple(parts), term.course.modules, outer)
+    found = Roster(term.students).find(named.names, named.best)
+    assert bool(found.student) != bool(found.reason)
