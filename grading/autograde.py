@@ -163,7 +163,7 @@ class Tally:
                 "per_second": round(rate, 3),
                 "infra": [{"student": s, "module": m, "why": why} for s, m, why in sorted(self.infra)],
                 "repaired": [{"student": s, "module": m, "repairs": list(r)} for s, m, r in sorted(self.repaired)]}
-        what = f"{total} submissions: {self.made} judged in {seconds:.1f} s ({rate:.1f} a second, sandbox {sandbox})"
+        what = f"{total} submission{'' if total == 1 else 's'}: {self.made} judged in {seconds:.1f} s ({rate:.1f} a second, sandbox {sandbox})"
         if total > self.made:
             what += f", {total - self.made} known"
         if self.infra:
