@@ -23,9 +23,9 @@ from typing import NamedTuple
 
 from benchmarks.report import Row, options, report
 from grading.assignment import Assignment, Notebook
-from grading.generate import generate
+from grading.author.generate import generate
+from grading.intake.versions import receive
 from grading.term import Term
-from grading.versions import receive
 from tito.cells import document
 from tito.course import Course
 from tito.dev.checks.mistake import Mistake, load_mistakes

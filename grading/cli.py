@@ -65,7 +65,7 @@ def init(ctx: Context) -> int:
 @grade_app.command()
 def generate(ctx: Context, nn: NNS = None) -> int:
     """Make assignments of modules: the notebooks, the probes and the answers as they are now are what work is judged by."""
-    from grading.generate import generate
+    from grading.author.generate import generate
     term = _term()
     return _show(ctx, lambda progress: generate(term, _modules(term, nn), progress=progress))
 
@@ -75,13 +75,13 @@ def release(ctx: Context, nn: NNS = None,
             to: Annotated[str, typer.Option("--to", metavar="DIR", help="A new folder, in place of a zip.")] = "",
             untried: Annotated[bool, typer.Option("--untried", help="Without the rehearsal.")] = False) -> int:
     """Rehearse the assignments, then make the edition that students get."""
-    from grading.release import release
+    from grading.author.release import release
     term = _term()
     modules = tuple(term.course.module(name) for name in nn or ()) or term.modules()
 
     def work(progress: Progress) -> Report:
         if not untried:
-            from grading.rehearsal import refuse
+            from grading.author.rehearsal import refuse
             refuse(term, modules, progress=progress)
         return release(term, modules, to=Path(to) if to else None)
 
@@ -94,7 +94,7 @@ def collect(ctx: Context, source: Annotated[list[str], typer.Argument(metavar="P
             received: Annotated[str, typer.Option("--received", metavar="TIME", help="When, as 2027-01-18T17:30; else as the files say.")]
             = "") -> int:
     """Take in what was handed in: a folder, the zip of an LMS, or the zips of `tito submit`."""
-    from grading.collect import collect
+    from grading.intake.collect import collect
     term = _term()
     chosen, who, when = _module(term, module), _student(term, student), _time(term, received)
     paths = [Path(s) for s in source]
@@ -117,8 +117,8 @@ def autograde(ctx: Context, module: Nn = "", student: Who = "",
               cluster: Annotated[str, typer.Option("--cluster", metavar="URL", help="A Dask scheduler, in place of settings.ini's.")] = "",
               ) -> int:
     """Judge what was collected, each submission in a sandbox, and record it in the gradebook."""
-    from grading.autograde import autograde
-    from grading.jobs import chosen
+    from grading.run.autograde import autograde
+    from grading.run.jobs import chosen
     from grading.sandbox import choose
     term = _term()
     if workers and (not workers.isdecimal() or not int(workers)):
@@ -170,7 +170,7 @@ def regrade(ctx: Context, nn: Annotated[str, typer.Argument(metavar="NN")],
             unsafe: Annotated[bool, typer.Option("--unsafe", help="Without a sandbox.")] = False) -> int:
     """Judge a module's submissions by its checks as they are now: see who moves, then apply it."""
     from grading import regrade as again
-    from grading.jobs import chosen
+    from grading.run.jobs import chosen
     from grading.sandbox import choose
     term = _term()
     module = term.course.module(nn)
@@ -200,7 +200,7 @@ def doctor(ctx: Context, module: Nn = "",
 def formgrader(ctx: Context, no_browser: Annotated[bool, typer.Option("--no-browser", help="Only print the address.")] = False,
                port: Annotated[str, typer.Option("--port", help="Of the page; any free one by default.")] = "") -> int:
     """Grade written answers in nbgrader's formgrader; JupyterLab's own options may follow after `--`."""
-    from grading.formgrader import formgrader
+    from grading.book.formgrader import formgrader
     if port and not port.isdecimal():
         raise TitoError(f"--port {port} is not a number", fix="for example: --port 8888")
     return formgrader(_term(), browser=not no_browser, port=int(port or 0), options=ctx.args, say=ctx.obj.note)

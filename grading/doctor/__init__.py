@@ -61,7 +61,7 @@ def _term(visit: data.Visit) -> Iterator[Check]:
 
 
 def _rehearsed(term: Term, module: Module) -> Iterator[Check]:
-    from grading.rehearsal import rehearse
+    from grading.author.rehearsal import rehearse
     faults = rehearse(term, module)
     for fault in faults:
         yield spoilt(module.label, str(fault), "") if fault.blocks else warning(module.label, str(fault))

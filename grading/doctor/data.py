@@ -12,9 +12,9 @@ from pathlib import Path
 
 from grading.assignment import Assignment, freeze
 from grading.doctor.check import Check, fine, guarded, listed, problem, spoilt, warning
+from grading.intake.versions import Version, versions
 from grading.result import Result
 from grading.term import EXTENSIONS, SECRET, STUDENTS, Term
-from grading.versions import Version, versions
 from tito.course import Module
 from tito.errors import TitoError
 
@@ -126,7 +126,7 @@ def frozen(visit: Visit) -> Iterator[Check]:
 
 
 def _assignment(visit: Visit, module: Module) -> Iterator[Check]:
-    from grading.generate import written
+    from grading.author.generate import written
     from grading.regrade import unfinished
     number, force = f"{module.number:02d}", Assignment.current(visit.term, module)
     if begun := unfinished(visit.term, module):
@@ -179,7 +179,7 @@ def _submitted(visit: Visit, module: Module, latest: dict[str, Version]) -> Iter
 
 def judged(visit: Visit) -> Iterator[Check]:
     """Every version that counts has a verdict, and every verdict a version."""
-    from grading.autograde import Task
+    from grading.run.autograde import Task
     found: dict[str, list[str]] = {"graded": [], "infra": [], "none": []}
     for module, force in visit.assignments.items():
         for student, version in sorted({v.student: v for v in visit.versions(module)}.items()):
@@ -216,7 +216,7 @@ def gradebook(visit: Visit) -> Iterator[Check]:
     from sqlalchemy import create_engine, inspect, text
     from sqlalchemy.engine import make_url
 
-    from grading.gradebook import VERSION, guarded
+    from grading.book.gradebook import VERSION, guarded
     url = make_url(visit.term.database)
     shown = url.render_as_string()                          # without its password
     if url.get_backend_name() == "sqlite" and not Path(url.database or "").is_file():
@@ -249,10 +249,10 @@ def _head() -> str:
 
 
 def _recorded(visit: Visit) -> Iterator[Check]:
-    from grading.autograde import Task
-    from grading.gradebook import opened
-    from grading.record import facts
-    from grading.rules import INFRA, state_of, waiting
+    from grading.book.gradebook import opened
+    from grading.book.record import facts
+    from grading.book.rules import INFRA, state_of, waiting
+    from grading.run.autograde import Task
     with opened(visit.term) as book:
         for module, force in visit.assignments.items():
             known = facts(visit.term, book, module)

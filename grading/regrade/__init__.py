@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from grading.assignment import Assignment, freeze
+from grading.intake.versions import Version, counting, versions
 from grading.regrade.moves import Outlook, differences, lost_by_hand, move
 from grading.result import Result, key_of
 from grading.term import Term
-from grading.versions import Version, counting, versions
 from tito.cli.results import Report
 from tito.course import Module
 from tito.errors import ExitCode, TitoError
@@ -24,8 +24,8 @@ from tito.errors import ExitCode, TitoError
 if TYPE_CHECKING:
     from nbgrader.api import Gradebook
 
-    from grading.jobs import Jobs, Work
     from grading.regrade.ledger import Plan, Record
+    from grading.run.jobs import Jobs, Work
     from grading.sandbox import Sandbox
 
 __all__ = ["regrade", "undo", "unfinished"]
@@ -67,8 +67,8 @@ def undo(term: Term, module: Module) -> Report:
 
     What people entered since stays.  TitoError where there is none, or something was recorded since.
     """
+    from grading.book.rows import snapshot
     from grading.regrade import ledger
-    from grading.rows import snapshot
     with _opened(term) as gradebook:
         finished = _finish_pending(term, module, gradebook)
         record = ledger.last(term, module)
@@ -100,7 +100,7 @@ def unfinished(term: Term, module: Module) -> str:
 @contextmanager
 def _opened(term: Term) -> Iterator[Gradebook]:
     """The gradebook, with nobody else at work on the term."""
-    from grading.gradebook import opened
+    from grading.book.gradebook import opened
     with term.lock(), opened(term) as gradebook:
         yield gradebook
 
@@ -131,10 +131,10 @@ class _Case:
 
     def outlook(self, jobs: Jobs, sandbox: Sandbox, progress: Progress, work: Work | None) -> Outlook:
         """Judge everybody by the new assignment, as far as that is not known."""
-        from grading.autograde import Task, judged
-        from grading.record import facts
-        from grading.rows import snapshot
-        from grading.work import examine
+        from grading.book.record import facts
+        from grading.book.rows import snapshot
+        from grading.run.autograde import Task, judged
+        from grading.run.work import examine
         tasks = [Task.of(self.term, self.new, version) for _, version in sorted(self.counting.items())]
         known = {one.student: one for one in facts(self.term, self.gradebook, self.module)}
         moves, infra = [], []
@@ -155,9 +155,9 @@ class _Case:
 
     def apply(self, outlook: Outlook) -> Record:
         """Into the gradebook, and then into force."""
-        from grading.record import apply
+        from grading.book.record import apply
+        from grading.book.rows import snapshot
         from grading.regrade import ledger
-        from grading.rows import snapshot
         keys, old_keys = ({student: key_of(version.sha256, assignment.digest, self.term.secret) for student, version in
                            self.counting.items()} for assignment in (self.new, self.force))
         record = ledger.Record.begun(self.module, self.force.digest, self.new.digest, keys, old_keys, outlook.to_dict(),
@@ -173,8 +173,8 @@ class _Case:
 
 def _finish_pending(term: Term, module: Module, gradebook: Gradebook) -> str:
     """Finish what was begun, or forget it where nothing has happened yet; what was finished, in words."""
+    from grading.book.rows import snapshot
     from grading.regrade import ledger
-    from grading.rows import snapshot
     plan = ledger.pending(term, module)
     if plan is None:
         return ""
@@ -189,10 +189,10 @@ def _finish_pending(term: Term, module: Module, gradebook: Gradebook) -> str:
 
 def _finish(term: Term, module: Module, gradebook: Gradebook, plan: Plan) -> None:
     """Everything but the change of the gradebook by `apply`.  Again, it does the same."""
-    from grading.generate import write
-    from grading.gradebook import RECORDED
+    from grading.author.generate import write
+    from grading.book.gradebook import RECORDED
+    from grading.book.rows import restore, snapshot
     from grading.regrade import ledger
-    from grading.rows import restore, snapshot
     record = plan.record
     old, new = (Assignment.load(term, module, digest) for digest in (record.old, record.new))
     if plan.kind == ledger.APPLY:
@@ -212,7 +212,7 @@ def _finish(term: Term, module: Module, gradebook: Gradebook, plan: Plan) -> Non
 
 def _show(term: Term, module: Module, assignment: Assignment, keys: dict[str, str]) -> None:
     """The notebooks that formgrader shows, repaired with this assignment's release."""
-    from grading.record import show
+    from grading.book.record import show
     from tito.repair import repair
     handed_in = {(version.student, version.sha256): version for version in versions(term, module)}
     for result in _results(term, module, keys):

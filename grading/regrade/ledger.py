@@ -17,7 +17,7 @@ from tito.journal import write_atomically
 if TYPE_CHECKING:
     from nbgrader.api import Gradebook
 
-    from grading.rows import Snapshot
+    from grading.book.rows import Snapshot
 
 SCHEMA = 1
 PENDING = "pending.json"
@@ -136,7 +136,7 @@ def applied(record: Record, now: Snapshot) -> Record:
 
 def committed(record: Record, now: Snapshot) -> bool:
     """Whether the gradebook has the regrade, or what came after it."""
-    from grading.gradebook import RECORDED
+    from grading.book.gradebook import RECORDED
     if record.before[RECORDED.name]:
         return any(row["key"] in record.keys.values() for row in now[RECORDED.name].values())
     return now != record.before
@@ -144,7 +144,7 @@ def committed(record: Record, now: Snapshot) -> bool:
 
 def recorded_since(gradebook: Gradebook, record: Record, assignment: Assignment, now: Snapshot) -> list[str]:
     """The students of whom something was recorded after the regrade."""
-    from grading.gradebook import RECORDED
+    from grading.book.gradebook import RECORDED
     one, two = record.after[RECORDED.name], now[RECORDED.name]
     rows = {row for row in one.keys() | two.keys() if one.get(row) != two.get(row)}
     return sorted(student for row, student in students(gradebook, assignment, rows))
@@ -155,8 +155,8 @@ def students(gradebook: Gradebook, assignment: Assignment, wanted: set[str]) -> 
     from nbgrader.api import SubmittedAssignment, SubmittedNotebook
     from sqlalchemy import select
 
-    from grading.gradebook import reading
-    from grading.rows import notebook_row
+    from grading.book.gradebook import reading
+    from grading.book.rows import notebook_row
     with reading(gradebook) as session:
         query = select(SubmittedNotebook.id, SubmittedAssignment.student_id).join(SubmittedNotebook.assignment)
         query = query.where(SubmittedNotebook.notebook_id == notebook_row(session, assignment).id)

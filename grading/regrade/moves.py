@@ -8,9 +8,9 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from grading.assignment import Assignment
-from grading.facts import Facts
+from grading.book.facts import Facts
+from grading.book.rules import INFRA, Score, score
 from grading.result import Result
-from grading.rules import INFRA, Score, score
 from tito.cells import Cell
 from tito.check.row import Row, number
 from tito.cli.results import number as whole  # the same for JSON

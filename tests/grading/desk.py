@@ -11,15 +11,15 @@ from nbgrader.api import Grade, GradeCell, SubmittedAssignment, SubmittedNoteboo
 from sqlalchemy import select
 
 from grading.assignment import Assignment
-from grading.autograde import autograde
-from grading.facts import Facts
-from grading.gradebook import opened, transaction
-from grading.jobs import Ended, Job, Work, attempt
-from grading.record import facts
+from grading.book.facts import Facts
+from grading.book.gradebook import opened, transaction
+from grading.book.record import facts
+from grading.book.rows import Snapshot, snapshot
+from grading.book.rules import score
 from grading.regrade import regrade, undo
 from grading.result import Result
-from grading.rows import Snapshot, snapshot
-from grading.rules import score
+from grading.run.autograde import autograde
+from grading.run.jobs import Ended, Job, Work, attempt
 from grading.sandbox.plain import Plain
 from grading.term import Term
 from tests.grading.handed import hand_in, written

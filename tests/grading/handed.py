@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 
 from grading.assignment import Assignment
+from grading.intake.versions import Version, receive
 from grading.result import Result, key_of
 from grading.term import Term
-from grading.versions import Version, receive
 from tests.grading.small import packed, write_term
 from tito.check.row import blank
 from tito.course import Course
@@ -51,7 +51,7 @@ def written(assignment: Assignment, text: str) -> dict[str, Any]:
 @pytest.fixture(scope="session")
 def shelf(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A small course and its term, in which all modules are assignments, to be copied."""
-    from grading.generate import generate
+    from grading.author.generate import generate
     term = write_term(tmp_path_factory.mktemp("shelf"))
     generate(term, term.course.modules, progress=lambda *_: None)
     return term.course.root.parent
@@ -59,7 +59,7 @@ def shelf(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def copied(shelf: Path, to: Path, url: str = "") -> Term:
     """A term of one's own; with a database other than the file, its gradebook has module 01."""
-    from grading.generate import generate
+    from grading.author.generate import generate
     shutil.copytree(shelf, to, dirs_exist_ok=True)
     course = Course(next(to.glob("small course*/settings.ini")).parent)
     if url:

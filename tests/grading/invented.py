@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from grading.facts import Facts
+from grading.book.facts import Facts
 from grading.result import Result
 from grading.term import Term
 from tito.check.row import Row

@@ -16,9 +16,9 @@ from pathlib import Path
 
 import pytest
 
-from grading import archives, zips
-from grading.archives import Entry, Ignored, Refusal, Survey
-from grading.zips import Unreadable
+from grading.intake import archives, zips
+from grading.intake.archives import Entry, Ignored, Refusal, Survey
+from grading.intake.zips import Unreadable
 from tito.errors import TitoError
 
 WORK = b'{"cells": []}'

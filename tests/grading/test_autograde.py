@@ -8,7 +8,7 @@ import math
 import random
 import shutil
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,15 +18,16 @@ from typing import Any
 import pytest
 
 from grading.assignment import Assignment, Notebook
-from grading.autograde import Record, autograde
-from grading.jobs import Ended, Job, Work, attempt
+from grading.intake.versions import Version, receive
 from grading.result import Result
+from grading.run.autograde import Record, autograde
+from grading.run.jobs import Job, Work
 from grading.sandbox import choose
 from grading.sandbox.plain import Plain
 from grading.term import Term
-from grading.versions import Version, receive
 from tests.grading import small
 from tests.grading.clusters import needs_bubblewrap
+from tests.grading.desk import Here
 from tito.check.row import Row
 from tito.cli.results import Report
 from tito.course import Course
@@ -34,20 +35,6 @@ from tito.errors import ExitCode, TitoError
 
 WRONG = "#| export\ndef mix(a, b, share):\n    return share * a\n"
 MONDAY = datetime(2027, 1, 18, 12, tzinfo=UTC)
-
-
-class Here:
-    """Jobs in this process, one after the other."""
-
-    name = "here"
-
-    def __init__(self) -> None:
-        self.done: list[str] = []
-
-    def run(self, work: Work, jobs: Iterable[Job]) -> Ended:
-        for job in jobs:
-            self.done.append(job["student"])
-            yield job, attempt(work, job, 0)
 
 
 def marked(job: Job) -> dict[str, Any]:
@@ -269,8 +256,8 @@ class Stop(BaseException):
     """As if the process were killed here."""
 
 
-KEEPING = ("grading.autograde", "grading.result", "tito.journal")
-RECORDING = (*KEEPING, "grading.record", "grading.rows", "grading.gradebook")
+KEEPING = ("grading.run.autograde", "grading.result", "tito.journal")
+RECORDING = (*KEEPING, "grading.book.record", "grading.book.rows", "grading.book.gradebook")
 
 
 def stopped(run: Callable[[], object], after: float, names: tuple[str, ...] = KEEPING) -> list[tuple[str, int]]:
@@ -345,7 +332,7 @@ def dump(term: Term) -> list[tuple[Any, ...]]:
 
 @pytest.fixture(scope="module")
 def generated(template: Path) -> Path:
-    from grading.generate import generate
+    from grading.author.generate import generate
     term = Term.open(Course(next(path.parent for path in template.glob("*/settings.ini"))))
     generate(term, term.course.modules, progress=lambda *_: None)
     return template

@@ -16,10 +16,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from grading import versions
 from grading.assignment import Assignment
-from grading.collect import collect
-from grading.lms import Name, Roster, read
+from grading.intake import versions
+from grading.intake.collect import collect
+from grading.intake.lms import Name, Roster, read
 from grading.term import Student, Term
 from tests.grading.test_archives import Date, member, packed
 from tito import journal

@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 
 from grading.assignment import Assignment
-from grading.jobs import Local
 from grading.result import Result
+from grading.run.jobs import Local
+from grading.run.work import examine, make_job, paper
 from grading.sandbox import Limits, named
 from grading.term import Term
-from grading.work import examine, make_job, paper
 from tests.grading.damage import Case, answered, corpus
 from tests.grading.small import write_term
 from tito.cells import document

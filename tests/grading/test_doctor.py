@@ -20,12 +20,12 @@ import pytest
 pytest.importorskip("nbgrader")
 
 from grading.assignment import Assignment, freeze
-from grading.autograde import Task
+from grading.book.gradebook import opened
+from grading.book.record import record
 from grading.doctor import doctor, machine
-from grading.gradebook import opened
-from grading.record import record
+from grading.intake.versions import Version, counting
+from grading.run.autograde import Task
 from grading.term import Term
-from grading.versions import Version, counting
 from tests.grading.handed import copied, hand_in, shelf, verdict  # noqa: F401    # a fixture
 from tito.cli.results import Report
 from tito.course import Course
@@ -167,8 +167,8 @@ def edit_frozen(term: Term) -> None:
 
 
 def half_a_regrade(term: Term) -> None:
+    from grading.book.rows import snapshot
     from grading.regrade import ledger
-    from grading.rows import snapshot
     new = freeze(term, term.course.modules[0])
     with opened(term) as gradebook:
         rows = snapshot(gradebook, new)
@@ -309,9 +309,9 @@ def test_fix_sets_right_what_it_can(term: Term) -> None:
 
 
 def test_a_module_is_rehearsed_where_that_is_asked(term: Term, monkeypatch: pytest.MonkeyPatch) -> None:
-    import grading.rehearsal
-    from grading.rehearsal import Problem
-    from grading.rehearsal import problem as kinds
+    import grading.author.rehearsal
+    from grading.author.rehearsal import Problem
+    from grading.author.rehearsal import problem as kinds
 
     asked: list[str] = []
 
@@ -320,7 +320,7 @@ def test_a_module_is_rehearsed_where_that_is_asked(term: Term, monkeypatch: pyte
         fault = Problem(12, kinds.STUB, "test-total passes", "test-total", "6 points for nothing", "ask for more")
         return [fault, replace(fault, kind=kinds.DIFFERS, blocks=False)] if module.number == 2 else []
 
-    monkeypatch.setattr(grading.rehearsal, "rehearse", rehearse)
+    monkeypatch.setattr(grading.author.rehearsal, "rehearse", rehearse)
     told = look(term, modules=term.course.modules[:2])
     assert asked == ["01 counting", "02 scaling"] and told.code is ExitCode.INTEGRITY
     text = "\n".join(told.lines)

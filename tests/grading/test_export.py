@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from grading.export import FORMATS, export, safe, text
+from grading.tell.export import FORMATS, export, safe, text
 from tests.grading.invented import DUE, known, row, verdict, write_term
 from tito.errors import ExitCode, TitoError
 

@@ -22,7 +22,7 @@ from typing import Any
 import pytest
 
 from grading.assignment import Assignment
-from grading.generate import generate
+from grading.author.generate import generate
 from grading.term import Term
 from tests.grading import small
 from tests.grading.clusters import ROOT, Cluster, environment, needs_bubblewrap, needs_dask
@@ -34,7 +34,7 @@ from tito.errors import ExitCode
 
 ALL = os.environ.get("TITO_ALL") == "1"
 STUDENTS = 167 if ALL else 14
-KILLS = 60 if ALL else 7
+KILLS = 60 if ALL else 6
 SECONDS = 1800.0 if ALL else 240.0      # then it hangs
 
 pytestmark = [needs_bubblewrap, pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks processes up in /proc")]

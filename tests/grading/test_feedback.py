@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from grading.feedback import feedback
 from grading.result import Result
+from grading.tell.feedback import feedback
 from grading.term import Term
 from tests.grading.invented import DUE, STUDENTS, known, row, verdict, write_term
 from tests.grading.pages import Page, checked

@@ -21,20 +21,20 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from grading import formgrader as page_module
 from grading.assignment import Assignment
-from grading.facts import Facts
-from grading.formgrader import formgrader
-from grading.gradebook import opened
-from grading.record import facts, record, recorder
-from grading.shield import markdown
+from grading.book import formgrader as page_module
+from grading.book.facts import Facts
+from grading.book.formgrader import formgrader
+from grading.book.gradebook import opened
+from grading.book.record import facts, record, recorder
+from grading.book.shield import markdown
 from grading.term import Term
 from tests.grading.handed import copied, hand_in, shelf, verdict, written  # noqa: F401    # a fixture
 from tito.errors import ExitCode, TitoError
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 SERVE = ("import sys; from pathlib import Path; from tito.course import Course; from grading.term import Term; "
-         "from grading.formgrader import formgrader; "
+         "from grading.book.formgrader import formgrader; "
          "sys.exit(formgrader(Term.open(Course(Path(sys.argv[1]))), browser=False, options=['--allow-root']))")
 ROOT = Path(__file__).parents[2]
 ATTACKS = {

@@ -12,11 +12,11 @@ from pathlib import Path
 import pytest
 
 from grading.assignment import Assignment
-from grading.generate import generate, nbgraders
-from grading.gradebook import opened, transaction
-from grading.record import facts, record
-from grading.release import release, releases
-from grading.rows import entered, snapshot
+from grading.author.generate import generate, nbgraders
+from grading.author.release import release, releases
+from grading.book.gradebook import opened, transaction
+from grading.book.record import facts, record
+from grading.book.rows import entered, snapshot
 from grading.term import Term
 from tests.grading.handed import copied, hand_in, shelf, verdict  # noqa: F401    # a fixture
 from tests.grading.small import write_term

@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
-from grading import jobs as grading_jobs
-from grading.jobs import AHEAD, Job, JobError, Jobs, Local, chosen, processors, slot
+from grading.run import jobs as grading_jobs
+from grading.run.jobs import AHEAD, Job, JobError, Jobs, Local, chosen, processors, slot
 from tests.grading.clusters import ROOT, Cluster, end, environment, free_port, needs_dask, until
 from tito.errors import ExitCode, TitoError
 
@@ -78,7 +78,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
 def jobs(request: pytest.FixtureRequest) -> Jobs:
     if request.param == "local":
         return Local(SLOTS)
-    from grading.cluster import Dask
+    from grading.run.cluster import Dask
     return Dask(request.getfixturevalue("cluster").address, patience=20.0)
 
 
@@ -149,7 +149,7 @@ def test_a_run_that_is_left_early_ends_its_workers(tmp_path: Path) -> None:
 
 COORDINATOR = """
 import sys
-from grading.jobs import Local
+from grading.run.jobs import Local
 from tests.grading.test_jobs import numbers, parent
 if __name__ == "__main__":
     try:
@@ -202,7 +202,7 @@ def test_the_slots_folder_of_somebody_else_is_refused(monkeypatch: pytest.Monkey
 
 @needs_dask
 def test_a_worker_with_other_code_is_refused(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
-    from grading import cluster as ours
+    from grading.run import cluster as ours
     real = ours.installed()
     monkeypatch.setattr(ours, "installed", lambda: {**real, "code": "0123456789ab"})
     with pytest.raises(TitoError) as error:
@@ -213,13 +213,13 @@ def test_a_worker_with_other_code_is_refused(cluster: Cluster, monkeypatch: pyte
 
 @needs_dask
 def test_one_that_joins_later_does_nothing_with_other_code() -> None:
-    from grading.cluster import call, installed
+    from grading.run.cluster import call, installed
     assert call(double, {"n": 1}, {**installed(), "Python": "2.7"}) == ("differs", installed())
 
 
 @needs_dask
 def test_a_scheduler_that_does_not_answer_is_told_in_one_error() -> None:
-    from grading.cluster import Dask
+    from grading.run.cluster import Dask
     with pytest.raises(TitoError) as error:
         list(Dask(f"tcp://127.0.0.1:{free_port()}", patience=0.2).run(double, numbers(3)))
     assert error.value.code is ExitCode.INFRASTRUCTURE and "does not answer" in error.value.why and "again" in error.value.fix
@@ -227,7 +227,7 @@ def test_a_scheduler_that_does_not_answer_is_told_in_one_error() -> None:
 
 @needs_dask
 def test_a_cluster_without_workers_is_told(tmp_path: Path) -> None:
-    from grading.cluster import Dask
+    from grading.run.cluster import Dask
     empty = Cluster(tmp_path, 0)
     try:
         with pytest.raises(TitoError, match="cannot be used") as error:

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from grading.forbidden import used
-from grading.judge import HIDDEN, exam, lowered
+from grading.run.forbidden import used
+from grading.run.judge import HIDDEN, exam, lowered
 from tests.check.workbench import code, graded, solution
 from tito.cells import Document, document
 from tito.check.probing import Ban

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from grading.assignment import Assignment
-from grading.facts import Facts
-from grading.gradebook import enrol, guarded, opened
-from grading.record import facts, record, recorder
-from grading.rows import snapshot
+from grading.book.facts import Facts
+from grading.book.gradebook import enrol, guarded, opened
+from grading.book.record import facts, record, recorder
+from grading.book.rows import snapshot
 from grading.term import Term
 from tests.grading.handed import copied, hand_in, shelf, verdict, written  # noqa: F401    # a fixture
 from tests.grading.postgres import Cluster, cluster  # noqa: F401
@@ -73,7 +73,7 @@ def test_a_server_that_dies_in_a_transaction_has_done_nothing_of_it(term: Term, 
     with opened(term) as gradebook:
         before = snapshot(gradebook, assignment)
         with monkeypatch.context() as patch:
-            patch.setattr("grading.record._comments", lambda *_: cluster.kill() or {})
+            patch.setattr("grading.book.record._comments", lambda *_: cluster.kill() or {})
             with pytest.raises(TitoError, match="the gradebook cannot be used"):
                 record(term, gradebook, assignment, result, version)
         cluster.start()

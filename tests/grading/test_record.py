@@ -20,12 +20,12 @@ from nbgrader.api import Comment, Grade, Gradebook, GradeCell, SolutionCell, Sub
 from sqlalchemy import event, select
 
 from grading.assignment import Assignment, freeze
-from grading.facts import Facts
-from grading.gradebook import opened, transaction
-from grading.record import apply, facts, record, recorder
-from grading.rows import entered, restore, snapshot
+from grading.book.facts import Facts
+from grading.book.gradebook import opened, transaction
+from grading.book.record import apply, facts, record, recorder
+from grading.book.rows import entered, restore, snapshot
+from grading.intake.versions import Version
 from grading.term import Term
-from grading.versions import Version
 from tests.grading.handed import MONDAY, copied, hand_in, shelf, verdict, written  # noqa: F401    # a fixture
 from tests.grading.postgres import Cluster, cluster  # noqa: F401
 from tests.grading.small import unanswered
@@ -264,7 +264,7 @@ def test_a_transaction_that_fails_leaves_nothing_half(term: Term, monkeypatch: p
     with opened(term) as gradebook:
         before = snapshot(gradebook, assignment)
         with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-            patch.setattr("grading.record._comments", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+            patch.setattr("grading.book.record._comments", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
             record(term, gradebook, assignment, result, version)
         assert snapshot(gradebook, assignment) == before and not term.path("autograded").exists()
         assert fact(term, gradebook).auto == {}
@@ -423,5 +423,5 @@ def test_what_happened_after_a_regrade_is_not_undone_with_it(term: Term) -> None
         assert fact(term, gradebook).manual_scores == {"why-mean": 2.5}
         assert fact(term, gradebook).auto == {"test-total": 6.0, "test-mean": 4.0, "why-mean": None}
         assert fact(term, gradebook, "ben").auto == fact(term, gradebook, "cleo").auto == {}        # to be judged anew
-        put_in(term, gradebook, "cleo")
+        put_in(term, gradebook, "cleo", days=1)
         assert fact(term, gradebook, "cleo").auto == {"test-total": 6.0, "test-mean": 4.0, "why-mean": None}

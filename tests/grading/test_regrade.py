@@ -12,10 +12,10 @@ import pytest
 pytest.importorskip("nbgrader")
 
 from grading.assignment import freeze
-from grading.jobs import Work
+from grading.intake.versions import counting
 from grading.regrade import ledger, moves
 from grading.result import Result
-from grading.versions import counting
+from grading.run.jobs import Work
 from tests.grading.desk import MILD, NEW, NEW_TEST, NO_TOTAL, OLD, WHOLE_MEAN, Desk, graded, says
 from tests.grading.handed import copied, shelf  # noqa: F401    # a fixture
 from tests.grading.small import answered
@@ -213,7 +213,7 @@ def lab(shelf: Path, tmp_path: Path) -> Iterator[Desk]:  # noqa: F811
 
 
 def test_from_an_edited_check_to_points_with_nothing_pretended(lab: Desk) -> None:
-    from grading.work import examine
+    from grading.run.work import examine
     lab.edit("size=5", "size=1, scale=0.0", "probes.py")         # a probe that sees nothing, as it was handed out
     first = freeze(lab.term, lab.module)
     first.save(lab.term)

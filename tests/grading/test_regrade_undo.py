@@ -115,9 +115,9 @@ class Killed(BaseException):
     """The end of the process, whatever it is in the middle of."""
 
 
-STEPS = [("grading.record", "apply"), ("grading.regrade.ledger", "Record.save"), ("grading.generate", "write"),
-         ("grading.assignment", "Assignment.use"), ("grading.record", "show"), ("grading.regrade.ledger", "Plan.done")]
-BACK = [("grading.regrade.ledger", "Plan.write"), ("grading.rows", "restore"), *STEPS[2:5],
+STEPS = [("grading.book.record", "apply"), ("grading.regrade.ledger", "Record.save"), ("grading.author.generate", "write"),
+         ("grading.assignment", "Assignment.use"), ("grading.book.record", "show"), ("grading.regrade.ledger", "Plan.done")]
+BACK = [("grading.regrade.ledger", "Plan.write"), ("grading.book.rows", "restore"), *STEPS[2:5],
         ("grading.regrade.ledger", "Record.undone"), STEPS[5]]
 
 
@@ -141,7 +141,7 @@ def killing(monkeypatch: pytest.MonkeyPatch, step: tuple[str, str], after: bool)
 def test_nothing_is_judged_between_a_regrade_that_was_killed_and_its_end(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     desk.edit(*MILD)
     with monkeypatch.context() as patch, pytest.raises(Killed):
-        killing(patch, ("grading.record", "apply"), after=True)
+        killing(patch, ("grading.book.record", "apply"), after=True)
         desk.regrade(NEW)
     with pytest.raises(TitoError, match="was interrupted") as caught:
         desk.autograde(NEW)
@@ -205,13 +205,13 @@ KILL = """
 import os, sys
 from functools import partial
 from pathlib import Path
-import grading.generate
+import grading.author.generate
 from grading.regrade import regrade
 from grading.sandbox.plain import Plain
 from grading.term import Term
 from tests.grading.desk import NEW, Here, quiet
 from tito.course import Course
-grading.generate.write = lambda *args: os.kill(os.getpid(), 9)
+grading.author.generate.write = lambda *args: os.kill(os.getpid(), 9)
 term = Term.open(Course(Path(sys.argv[1])))
 regrade(term, term.course.modules[0], preview=False, jobs=Here(), sandbox=Plain(), progress=quiet, work=NEW)
 """

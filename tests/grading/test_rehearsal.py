@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from grading.assignment import Assignment
-from grading.rehearsal import Problem, problem, refuse, rehearse, running
+from grading.author.rehearsal import Problem, problem, refuse, rehearse, running
 from grading.term import Term
 from tests.grading.small import write_term
 from tito.dev.source import dumps

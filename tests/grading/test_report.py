@@ -15,8 +15,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from grading.analysis import MARKS, alike, bins, clusters, items, marks
-from grading.report import report
+from grading.tell.analysis import MARKS, alike, bins, clusters, items, marks
+from grading.tell.report import report
 from grading.term import Term
 from tests.grading.invented import DUE, MANUAL, POINTS, STUDENTS, known, row, verdict, whole_class, write_term
 from tests.grading.pages import Page, checked

@@ -13,8 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from grading.facts import Facts
-from grading.rules import (
+from grading.book.facts import Facts
+from grading.book.rules import (
     GRADED,
     INFRA,
     MISSING,

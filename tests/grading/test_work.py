@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
-from grading import kit
 from grading.assignment import Assignment
 from grading.result import Result
+from grading.run import kit
+from grading.run.work import examine, make_job, paper
 from grading.sandbox import Limits, named
 from grading.term import Term
-from grading.work import examine, make_job, paper
 from tests.grading.small import answered, packed, unanswered, write_term
 from tito.cells import document
 from tito.check.verdict import judge

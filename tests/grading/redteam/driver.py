@@ -7,8 +7,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from grading import work
 from grading.result import Result
+from grading.run import work
 from grading.sandbox import Limits, Sandbox
 from tests.grading.redteam.targets import TARGETS
 

@@ -7,15 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from grading.sandbox import Sandbox, choose
+from grading.sandbox import Sandbox
 from tests.grading.redteam import driver
 from tests.grading.redteam.attack import Handed
 from tests.grading.redteam.fair import FAIR
 from tests.grading.redteam.targets import TARGETS
 from tito.cells import document
 from tito.check.verdict import Verdict, judge
-from tito.errors import TitoError
-from tito.settings import Grading
 
 WRONG = [
     Handed("unwritten", "one answer is not written", answers={"lift": "raise NotImplementedError()"}),
@@ -25,14 +23,6 @@ WRONG = [
     Handed("ends-python", "one answer ends Python", target="plain", answers={"doubled": "import os\ndef doubled(x):\n    os._exit(3)"}),
 ]
 names = {"ids": lambda handed: handed.name}
-
-
-@pytest.fixture(scope="module")
-def box() -> Sandbox:
-    try:
-        return choose(Grading())
-    except TitoError as error:
-        pytest.skip(str(error))
 
 
 @pytest.fixture(scope="module")

@@ -11,17 +11,15 @@ from collections.abc import Iterator
 import pytest
 from filelock import FileLock
 
-from grading import work
 from grading.result import Result
-from grading.sandbox import Sandbox, choose
+from grading.run import work
+from grading.sandbox import Sandbox
 from tests.grading.redteam import baseline, driver, weak
 from tests.grading.redteam.attack import Attack
 from tests.grading.redteam.corpus import ATTACKS
 from tests.grading.redteam.fair import FAIR
 from tests.grading.redteam.scene import Scene, leaked, scene
 from tests.grading.redteam.targets import TARGETS
-from tito.errors import TitoError
-from tito.settings import Grading
 
 MUCH = 1 << 20                      # bytes: no result, and no notebook kept, is that large for what a cheater does
 LONG = 45.0                         # seconds: no submission keeps the others waiting for longer
@@ -35,14 +33,6 @@ each_attack = pytest.mark.parametrize("attack", ATTACKS, ids=lambda a: a.name)
 def place() -> Iterator[Scene]:
     with scene() as made:
         yield made
-
-
-@pytest.fixture(scope="module")
-def box() -> Sandbox:
-    try:
-        return choose(Grading())
-    except TitoError as error:
-        pytest.skip(str(error))
 
 
 @pytest.fixture(scope="module")

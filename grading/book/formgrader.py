@@ -32,8 +32,8 @@ c.NbGraderAPI.timezone = {timezone!r}
 # The page would show these settings, and the address of the gradebook with them.
 c.FormgradeExtension.debug = False
 # What students write is shown, and never run, neither in the browser of the person who reads it nor by nbgrader's own buttons.
-c.HTMLExporter.filters = {{"markdown2html": "grading.shield.markdown"}}
-c.Autograde.exporter_class = c.GenerateAssignment.exporter_class = c.GenerateFeedback.exporter_class = "grading.shield.Refused"
+c.HTMLExporter.filters = {{"markdown2html": "grading.book.shield.markdown"}}
+c.Autograde.exporter_class = c.GenerateAssignment.exporter_class = c.GenerateFeedback.exporter_class = "grading.book.shield.Refused"
 """
 
 
@@ -72,7 +72,7 @@ def _may_start(options: Sequence[str]) -> None:
 
 def _prepare(term: Term) -> None:
     """The gradebook is there, and knows the names and the deadlines of now."""
-    from grading.gradebook import enrol, opened
+    from grading.book.gradebook import enrol, opened
     with opened(term) as gradebook:
         enrol(term, gradebook)
 
@@ -94,7 +94,7 @@ def _configure(term: Term, home: Path, browser: bool, port: int) -> None:
 def _environment(term: Term, home: Path) -> dict[str, str]:
     places = {name: str(home / name.lower()) for name in ("JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR", "JUPYTERLAB_SETTINGS_DIR",
                                                          "JUPYTERLAB_WORKSPACES_DIR", "IPYTHONDIR")}
-    paths = [str(term.course.root), str(Path(__file__).parents[1]), *filter(None, [os.environ.get("PYTHONPATH")])]
+    paths = [str(term.course.root), str(Path(__file__).parents[2]), *filter(None, [os.environ.get("PYTHONPATH")])]
     inherited = {name: value for name, value in os.environ.items() if name not in ("JUPYTER_TOKEN", "JUPYTER_CONFIG_PATH", "JUPYTER_PATH")}
     return {**inherited, **places, "JUPYTER_CONFIG_DIR": str(home / "config"), "JUPYTER_PREFER_ENV_PATH": "1",
             "PYTHONPATH": os.pathsep.join(paths)}

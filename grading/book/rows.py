@@ -10,7 +10,7 @@ from sqlalchemy import Table, delete, insert, or_, select, update
 from sqlalchemy.orm import Session, load_only
 
 from grading.assignment import Assignment
-from grading.gradebook import RECORDED, added, put, reading, transaction
+from grading.book.gradebook import RECORDED, added, put, reading, transaction
 from tito.errors import ExitCode, TitoError
 
 Rows = dict[str, dict[str, Any]]        # {id: {column: value}}

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 
 from grading.assignment import Assignment
-from grading.rehearsal.problem import BOOLEANS, FAILS, FLAKY, SLOW, STUB, UNTRIED, Problem
-from grading.stopwatch import seconds, timed
+from grading.author.rehearsal.problem import BOOLEANS, FAILS, FLAKY, SLOW, STUB, UNTRIED, Problem
+from grading.author.stopwatch import seconds, timed
 from tito.cells import Document, document
 from tito.check.probing import Probe, defined
 from tito.check.session import Questions

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from grading.assignment import Assignment, Notebook
-from grading.rehearsal.problem import DIFFERS, LATER, LEFT, METADATA, POINTS, SOURCE, UNPROBED, Problem
+from grading.author.rehearsal.problem import DIFFERS, LATER, LEFT, METADATA, POINTS, SOURCE, UNPROBED, Problem
 from tito.cells import Cell, document
 from tito.check.names import bound, used
 from tito.course import Module

@@ -14,7 +14,23 @@ from io import BytesIO
 from pathlib import Path
 from typing import IO
 
-from grading.zips import BULK, DEPTH, FILE_BYTES, NOTEBOOK, OWN, ZIP, Caps, Unreadable, Zip, bounded, is_text, junk, shown, suffix, written
+from grading.intake.zips import (
+    BULK,
+    DEPTH,
+    FILE_BYTES,
+    NOTEBOOK,
+    OWN,
+    ZIP,
+    Caps,
+    Unreadable,
+    Zip,
+    bounded,
+    is_text,
+    junk,
+    shown,
+    suffix,
+    written,
+)
 from tito.errors import ExitCode, TitoError
 
 RECEIPT, TIMESTAMP = "receipt.json", "timestamp.txt"    # what belongs to a notebook beside it

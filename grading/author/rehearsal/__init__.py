@@ -8,9 +8,9 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from grading.assignment import Assignment, freeze
-from grading.rehearsal.problem import DIFFERS, LEFT, SOURCE, Problem
-from grading.rehearsal.reading import all_read, differs, left, unreadable
-from grading.rehearsal.running import Stage, tried
+from grading.author.rehearsal.problem import DIFFERS, LEFT, SOURCE, Problem
+from grading.author.rehearsal.reading import all_read, differs, left, unreadable
+from grading.author.rehearsal.running import Stage, tried
 from grading.term import Term
 from tito.course import Module
 from tito.dev.page import Page, read_page
@@ -89,7 +89,7 @@ def _in_force(term: Term, module: Module, page: Page, fresh: Assignment) -> Iter
 
 def _handed_out(term: Term, module: Module, page: Page, force: Assignment) -> Iterator[Problem]:
     """The notebook that students got last, beside the one in force."""
-    from grading.release import releases
+    from grading.author.release import releases
     known = releases(term).get(force.folder, {})
     if known and force.digest not in known:
         when, digest = max((when, digest) for digest, when in known.items())

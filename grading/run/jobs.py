@@ -48,7 +48,7 @@ class Jobs(Protocol):
 def chosen(address: str, workers: int) -> Iterator[Jobs]:
     """The workers of the scheduler at this address; without one, so many processes of this machine (0: as many as it has processors)."""
     if address:
-        from grading.cluster import Dask
+        from grading.run.cluster import Dask
         yield Dask(address)
     else:
         yield Local(workers)

@@ -16,7 +16,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
-from grading.facts import Facts
+from grading.book.facts import Facts
 from tito.settings import Deadlines
 
 GRADED, WAITING, INFRA, MISSING = "graded", "needs manual grading", "infra", "missing"

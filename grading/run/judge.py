@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
-from grading.forbidden import used
+from grading.run.forbidden import used
 from tito.cells import Document
 from tito.check.probing import Ban, Probe, defined
 from tito.check.row import Row

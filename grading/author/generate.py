@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from grading.assignment import CURRENT, Assignment, Notebook, freeze
-from grading.gradebook import enrol, guarded, opened
-from grading.rows import entered, submissions
+from grading.book.gradebook import enrol, guarded, opened
+from grading.book.rows import entered, submissions
 from grading.term import Term
 from tito.check.row import number
 from tito.cli.results import Report

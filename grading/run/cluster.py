@@ -16,8 +16,9 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import grading
 import tito
-from grading.jobs import AHEAD, Ended, Job, JobError, Outcome, Work, attempt, slot
+from grading.run.jobs import AHEAD, Ended, Job, JobError, Outcome, Work, attempt, slot
 from tito.errors import ExitCode, TitoError
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ FETCH = 30.0                # seconds for a result to come over
 def installed() -> dict[str, str]:
     """What decides a verdict on this machine: the course's own code, Python and NumPy."""
     digest = hashlib.sha256()
-    for home in (Path(__file__).parent, Path(tito.__file__).parent):
+    for home in (Path(grading.__file__).parent, Path(tito.__file__).parent):
         for path in sorted(home.rglob("*.py")):
             digest.update(f"{home.name}/{path.relative_to(home).as_posix()}\n".encode() + path.read_bytes())
     return {"code": digest.hexdigest()[:12], "Python": "{}.{}".format(*sys.version_info), "numpy": version("numpy")}

@@ -6,11 +6,11 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from grading import shown
-from grading.facts import Facts
-from grading.judge import HIDDEN
+from grading.book.facts import Facts
+from grading.book.rules import GRADED, INFRA, MISSING, WAITING, Score, accepted_until, by_student, cell_points, score
 from grading.result import Result
-from grading.rules import GRADED, INFRA, MISSING, WAITING, Score, accepted_until, by_student, cell_points, score
+from grading.run.judge import HIDDEN
+from grading.tell import shown
 from tito.cells import Cell, read_notebook
 from tito.check.row import Row, short_heading
 from tito.cli.results import Report

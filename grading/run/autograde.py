@@ -11,14 +11,14 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from grading.assignment import Assignment
-from grading.jobs import Job, Jobs, Outcome, Work
-from grading.record import recorder
+from grading.book.record import recorder
+from grading.intake.versions import Version, counting
 from grading.result import Result, key_of
+from grading.run.jobs import Job, Jobs, Outcome, Work
+from grading.run.work import examine, make_job, paper
 from grading.sandbox import Sandbox
 from grading.sandbox.limits import Limits
 from grading.term import Term
-from grading.versions import Version, counting
-from grading.work import examine, make_job, paper
 from tito.check.row import blank
 from tito.cli.results import Report
 from tito.course import Module
@@ -163,7 +163,8 @@ class Tally:
                 "per_second": round(rate, 3),
                 "infra": [{"student": s, "module": m, "why": why} for s, m, why in sorted(self.infra)],
                 "repaired": [{"student": s, "module": m, "repairs": list(r)} for s, m, r in sorted(self.repaired)]}
-        what = f"{total} submission{'' if total == 1 else 's'}: {self.made} judged in {seconds:.1f} s ({rate:.1f} a second, sandbox {sandbox})"
+        many = "submission" if total == 1 else "submissions"
+        what = f"{total} {many}: {self.made} judged in {seconds:.1f} s ({rate:.1f} a second, sandbox {sandbox})"
         if total > self.made:
             what += f", {total - self.made} known"
         if self.infra:

@@ -10,10 +10,10 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from grading import kit
 from grading.assignment import Assignment
-from grading.judge import Exam, compared, exam, lowered
 from grading.result import Result
+from grading.run import kit
+from grading.run.judge import Exam, compared, exam, lowered
 from grading.sandbox import Limits as Caps
 from grading.sandbox import Sandbox, named
 from tito.cells import Cell, Document, document

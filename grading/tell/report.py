@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from grading import analysis, shown
-from grading.facts import Facts
+from grading.book.facts import Facts
+from grading.book.rules import GRADED, INFRA, MISSING, WAITING, Score, by_student, scores, waiting
 from grading.result import Result
-from grading.rules import GRADED, INFRA, MISSING, WAITING, Score, by_student, scores, waiting
+from grading.tell import analysis, shown
 from tito.cli.results import Report
 from tito.journal import write_atomically
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from grading import export as exports
-from grading import feedback as pages
-from grading import report as reports
 from grading.assignment import Assignment
-from grading.autograde import tasks
-from grading.facts import Facts
+from grading.book.facts import Facts
 from grading.result import Result
+from grading.run.autograde import tasks
+from grading.tell import export as exports
+from grading.tell import feedback as pages
+from grading.tell import report as reports
 from grading.term import Term
 from tito.cli.results import Report
 from tito.course import Module
@@ -22,8 +22,8 @@ Known = tuple[list[Facts], dict[tuple[str, int], Result]]
 
 def known(term: Term, only: Module | None, student: str = "") -> Known:
     """The facts of the gradebook, and by (student, module) the verdict on the version that counts."""
-    from grading.gradebook import opened
-    from grading.record import facts
+    from grading.book.gradebook import opened
+    from grading.book.record import facts
     modules = [m for m in term.modules(only) if Assignment.exists(term, m)]
     with opened(term) as gradebook:
         found = [f for module in modules for f in facts(term, gradebook, module) if student in ("", f.student)]

@@ -16,10 +16,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from grading.facts import Facts
+from grading.book.facts import Facts
+from grading.book.rules import GRADED, MISSING, PENDING, Score, by_student, cell_points, scores, total
 from grading.result import Result
-from grading.rules import GRADED, MISSING, PENDING, Score, by_student, cell_points, scores, total
-from grading.shown import card_of, exact, folder, labels, legible, summary
+from grading.tell.shown import card_of, exact, folder, labels, legible, summary
 from tito.cli.results import Report
 from tito.errors import ExitCode, TitoError
 from tito.journal import write_atomically

@@ -8,9 +8,9 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from grading.facts import Facts
+from grading.book.facts import Facts
+from grading.book.rules import cell_points
 from grading.result import Result
-from grading.rules import cell_points
 from tito.check.row import Row
 
 MARKS = {"P": "passed", "A": "part of the points, given by a person", "F": "failed", "H": "hidden check failed", "E": "error",

@@ -30,7 +30,7 @@ def timed(times: Path) -> Launch:
 
 
 def _start(times: Path, work: Path, errors: IO[bytes]) -> Process:
-    return Popen([sys.executable, "-m", "grading.stopwatch", str(times)], stdin=PIPE, stdout=PIPE, stderr=errors, cwd=work,
+    return Popen([sys.executable, "-m", "grading.author.stopwatch", str(times)], stdin=PIPE, stdout=PIPE, stderr=errors, cwd=work,
                  env=environment())
 
 

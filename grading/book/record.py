@@ -15,12 +15,12 @@ from sqlalchemy import insert, select, update
 from sqlalchemy.orm import Session
 
 from grading.assignment import Assignment, Notebook
-from grading.facts import Facts
-from grading.gradebook import RECORDED, naive, opened, put, reading, student_row, transaction
+from grading.book.facts import Facts
+from grading.book.gradebook import RECORDED, naive, opened, put, reading, student_row, transaction
+from grading.book.rows import complete, enter, notebook_row
+from grading.intake.versions import Version, counting, stamp
 from grading.result import Result
-from grading.rows import complete, enter, notebook_row
 from grading.term import Term
-from grading.versions import Version, counting, stamp
 from tito.cells import Document, document
 from tito.check.row import Row, number
 from tito.course import Module

@@ -10,8 +10,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from grading.judge import HIDDEN
-from grading.rules import MISSING, Score
+from grading.book.rules import MISSING, Score
+from grading.run.judge import HIDDEN
 from tito.check.row import Row
 from tito.cli.results import number
 from tito.course import Course

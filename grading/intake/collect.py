@@ -12,11 +12,11 @@ from datetime import UTC, datetime, timedelta, tzinfo
 from pathlib import Path
 from typing import Any
 
-from grading.archives import RECEIPT, TIMESTAMP, Entry, Ignored, Refusal, Survey
-from grading.lms import LMS, Cells, Match, Name, Named, Roster, read
+from grading.intake.archives import RECEIPT, TIMESTAMP, Entry, Ignored, Refusal, Survey
+from grading.intake.lms import LMS, Cells, Match, Name, Named, Roster, read
+from grading.intake.versions import CLAIM, Version, receive, stamp
+from grading.intake.zips import NOTEBOOK, Unreadable, suffix
 from grading.term import Term
-from grading.versions import CLAIM, Version, receive, stamp
-from grading.zips import NOTEBOOK, Unreadable, suffix
 from tito.cli.results import Report
 from tito.course import Module
 from tito.errors import ExitCode, TitoError

@@ -1,0 +1,1 @@
+"""nbgrader's gradebook, the facts in it, and what they are worth."""
