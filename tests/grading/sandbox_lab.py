@@ -12,6 +12,7 @@ from pathlib import Path
 
 from grading.sandbox import Limits, Sandbox
 from grading.sandbox.process import Process
+from tests.grading.slots import FIRST
 
 CHILD = """import sys
 exec(compile("".join(iter(sys.stdin.readline, "#end\\n")), "<code>", "exec"))
@@ -83,7 +84,7 @@ class Lab:
         work = Path(tempfile.mkdtemp(dir=self.folder))
         self.errors = work / "stderr"
         with self.errors.open("wb") as errors:
-            process = self.sandbox.launch(self.kit, slot, limits)(work, errors)
+            process = self.sandbox.launch(self.kit, FIRST + slot, limits)(work, errors)
         process.stdin.write(code.encode() + b"\n#end\n")
         process.stdin.flush()
         return process

@@ -63,7 +63,7 @@ def test_what_goes_too_far_is_ended_and_told(lab: Lab, bomb: str) -> None:
     limits = marked(**{**SMALL, **more})
     ended = lab.run(code, limits)
     assert (ended.ended, ended.code) == (why, 137)
-    assert ended.seconds < 15 and not alive(limits) and len(ended.err) <= 256 << 10
+    assert ended.seconds < 15 and soon(lambda: not alive(limits)) and len(ended.err) <= 256 << 10
 
 
 def test_bombs_that_the_kernel_stops(lab: Lab) -> None:
@@ -144,7 +144,7 @@ def test_kill_ends_it_once_and_may_be_said_again(lab: Lab) -> None:
             process.kill()
         assert process.wait() == process.poll() == process.returncode == 137
         process.end("too late to be the reason")
-    assert process.ended == "" and not alive(limits)
+    assert process.ended == "" and soon(lambda: not alive(limits))
 
 
 COORDINATOR = """

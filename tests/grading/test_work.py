@@ -15,6 +15,7 @@ from grading.run import kit
 from grading.run.work import examine, make_job, paper
 from grading.sandbox import Limits, named
 from grading.term import Term
+from tests.grading.slots import FIRST
 from tests.grading.small import answered, packed, unanswered, write_term
 from tito.cells import document
 from tito.check.verdict import judge
@@ -43,7 +44,7 @@ def run(term: Term, first: Assignment) -> Examine:
 
     def run(notebook: dict[str, Any]) -> Result:
         job = make_job(first, text, student="ada", version="v", content=packed(notebook), key="k")
-        return Result.from_dict(json.loads(json.dumps(examine(json.loads(json.dumps({**job, "slot": 3}))))))
+        return Result.from_dict(json.loads(json.dumps(examine(json.loads(json.dumps({**job, "slot": FIRST}))))))
 
     return run
 

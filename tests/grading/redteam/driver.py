@@ -11,6 +11,7 @@ from grading.result import Result
 from grading.run import work
 from grading.sandbox import Limits, Sandbox
 from tests.grading.redteam.targets import TARGETS
+from tests.grading.slots import FIRST
 
 SECRET = bytes(range(32))
 CAPS = Limits(cpu_seconds=12, wall_seconds=25, memory_mb=512, processes=32, output_kb=256, files=64, file_mb=16)
@@ -25,7 +26,7 @@ def grade(content: bytes, target: str, sandbox: Sandbox, *, student: str = "chea
     version = hashlib.sha256(content).hexdigest()
     paper = work.paper(assignment, SECRET, sandbox, caps)
     job = work.make_job(assignment, paper, student=student, version=version, content=content, key=version[:16])
-    return Result.from_dict(work.examine({**job, "slot": slot}))
+    return Result.from_dict(work.examine({**job, "slot": FIRST + slot}))
 
 
 def without_bans(target: str) -> Any:
