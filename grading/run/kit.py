@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import tempfile
 import weakref
@@ -34,11 +33,6 @@ def _packed(digest: str, package: tuple[tuple[str, str], ...]) -> str:
 def pack(assignment: Assignment) -> str:
     """An assignment's kit as text that can travel."""
     return _packed(assignment.digest, tuple(sorted(assignment.package.items())))
-
-
-def digest() -> str:
-    """Of the code that judges: another version of it may come to another verdict."""
-    return hashlib.sha256(json.dumps(checks(), sort_keys=True).encode()).hexdigest()
 
 
 class _Unpacked:

@@ -6,6 +6,7 @@ import ast
 import re
 import unicodedata
 from dataclasses import asdict, dataclass, fields
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from tito.cells import Cell
@@ -144,6 +145,7 @@ def blank(cell: Cell, module: str, state: str = "passed") -> Row:
                section=cell.heading, cell=cell.index + 1, module=module)
 
 
+@lru_cache(maxsize=256)
 def sentence_of(source: str) -> str:
     """The first line of the docstring of the cell's `test_` function."""
     try:
