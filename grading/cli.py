@@ -32,8 +32,9 @@ def _module(term: Term, text: str) -> Module | None:
     return term.course.module(text) if text else None
 
 
-def _modules(term: Term, names: list[str] | None) -> tuple[Module, ...]:
-    return tuple(term.course.module(name) for name in names or ()) or term.course.modules
+def _modules(term: Term, names: list[str] | None, module: str) -> tuple[Module, ...]:
+    """The modules that are named, either way."""
+    return tuple(term.course.module(name) for name in [*(names or ()), *filter(None, [module])])
 
 
 def _student(term: Term, student: str) -> str:
@@ -63,21 +64,21 @@ def init(ctx: Context) -> int:
 
 
 @grade_app.command()
-def generate(ctx: Context, nn: NNS = None) -> int:
+def generate(ctx: Context, nn: NNS = None, module: Nn = "") -> int:
     """Make assignments of modules: the notebooks, the probes and the answers as they are now are what work is judged by."""
     from grading.author.generate import generate
     term = _term()
-    return _show(ctx, lambda progress: generate(term, _modules(term, nn), progress=progress))
+    return _show(ctx, lambda progress: generate(term, _modules(term, nn, module) or term.course.modules, progress=progress))
 
 
 @grade_app.command()
-def release(ctx: Context, nn: NNS = None,
+def release(ctx: Context, nn: NNS = None, module: Nn = "",
             to: Annotated[str, typer.Option("--to", metavar="DIR", help="A new folder, in place of a zip.")] = "",
             untried: Annotated[bool, typer.Option("--untried", help="Without the rehearsal.")] = False) -> int:
     """Rehearse the assignments, then make the edition that students get."""
     from grading.author.release import release
     term = _term()
-    modules = tuple(term.course.module(name) for name in nn or ()) or term.modules()
+    modules = _modules(term, nn, module) or term.modules()
 
     def work(progress: Progress) -> Report:
         if not untried:
