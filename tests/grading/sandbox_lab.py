@@ -103,6 +103,8 @@ def make_kit(kit: Path) -> Path:
     """A kit that everybody can read."""
     child = kit / "tito" / "check" / "child.py"
     child.parent.mkdir(parents=True)
+    for package in (child.parent, child.parent.parent):         # or an installed tito would come before a folder without one
+        (package / "__init__.py").touch()
     child.write_text(CHILD, encoding="utf-8")
     for each in (kit, *kit.rglob("*")):
         each.chmod(0o755 if each.is_dir() else 0o644)

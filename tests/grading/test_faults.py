@@ -247,6 +247,13 @@ def check(run: Run, undisturbed: tuple[list[tuple[Any, ...]], dict[str, dict[str
 
 # ---- the tests -----------------------------------------------------------------------------------------
 
+@pytest.fixture(autouse=True)
+def rubbish(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where a process that is killed leaves its temporary files."""
+    (tmp_path / "rubbish").mkdir()
+    monkeypatch.setenv("TMPDIR", str(tmp_path / "rubbish"))
+
+
 @pytest.fixture
 def closing_all() -> Iterator[ExitStack]:
     with ExitStack() as stack:

@@ -11,7 +11,6 @@ import socket
 import stat
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -179,9 +178,9 @@ def served(shelf: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Se
     with term.path("students.csv").open("a", encoding="utf-8") as file:
         file.write("eve,Eve Attacker,,\n")
     hand_in_everything(term)
-    home = tmp_path_factory.mktemp("home")
+    home, scratch = tmp_path_factory.mktemp("home"), tmp_path_factory.mktemp("scratch")
     process = subprocess.Popen([sys.executable, "-c", SERVE, str(term.course.root)], cwd=ROOT, stderr=subprocess.PIPE, text=True,
-                               env={**os.environ, "HOME": str(home), "TITO_BOOTSTRAP": "0"}, start_new_session=True)
+                               env={**os.environ, "HOME": str(home), "TMPDIR": str(scratch), "TITO_BOOTSTRAP": "0"}, start_new_session=True)
     try:
         assert process.stderr is not None
         line = process.stderr.readline()
@@ -199,7 +198,7 @@ def served(shelf: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Se
         assert process.wait(60) == 0
         with socket.socket() as door:
             assert door.connect_ex(("127.0.0.1", address.port or 0)) != 0
-        assert not group(process.pid) and not list(home.rglob("*")) and not list(Path(tempfile.gettempdir()).glob("tito-formgrader-*"))
+        assert not group(process.pid) and not list(home.rglob("*")) and not list(scratch.glob("tito-*"))
     finally:
         if process.poll() is None:
             os.killpg(process.pid, signal.SIGKILL)
@@ -239,11 +238,24 @@ def attacking(assignment: Assignment) -> dict[str, Any]:
     return notebook
 
 
-def until(true: Callable[[], bool]) -> None:
-    end = time.monotonic() + 20
-    while not true():
-        assert time.monotonic() < end
+def until(true: Callable[[], bool], seconds: float = 20.0) -> bool:
+    end = time.monotonic() + seconds
+    while not true() and time.monotonic() < end:
         time.sleep(0.1)
+    return true()
+
+
+def enter(page: Any, fields: dict[str, str], saved: Callable[[], bool]) -> None:
+    """Type as a person does, who types again where the page was not ready to take it."""
+    page.wait_for_load_state("networkidle")
+    for _ in range(4):
+        for field, text in fields.items():
+            page.fill(field, "")
+            page.fill(field, text)
+            page.press(field, "Tab")
+        if until(saved, 10.0):
+            return
+    raise AssertionError(f"what was entered was not saved: {[page.input_value(field) for field in fields]}")
 
 
 def test_the_page_lists_assignments_and_submissions(served: Served) -> None:
@@ -267,11 +279,8 @@ def test_an_answer_is_graded_and_the_points_are_facts_that_stay(served: Served) 
     page = served.submission("Lovelace, Ada")
     served.shot("before")
     assert page.get_by_text("When a few numbers are far away").is_visible() and "FAILED  0 of 4" in page.content()
-    page.fill("#why-mean", "4.5")
-    page.fill("#why-mean_extra_credit", "1")
-    page.fill("#why-mean-comment", "Say how far.")
-    page.press("#why-mean-comment", "Tab")
-    until(lambda: bool(served.facts("ada").comments) and bool(served.facts("ada").extra))
+    enter(page, {"#why-mean": "4.5", "#why-mean_extra_credit": "1", "#why-mean-comment": "Say how far."},
+          lambda: bool(served.facts("ada").comments) and bool(served.facts("ada").extra) and bool(served.facts("ada").manual_scores))
     served.shot("graded")
     known = served.facts("ada")
     assert (known.manual_scores, known.extra, known.comments) == ({"why-mean": 4.5}, {"why-mean": 1.0}, {"why-mean": "Say how far."})

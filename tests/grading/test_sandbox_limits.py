@@ -132,7 +132,7 @@ def test_no_zombie_stays(lab: Lab) -> None:
         process = lab.start(code, Limits(wall_seconds=1))
         with process.stdin, process.stdout:
             process.wait()
-    assert zombies() <= before
+    assert soon(lambda: zombies() <= before)
 
 
 def test_kill_ends_it_once_and_may_be_said_again(lab: Lab) -> None:
