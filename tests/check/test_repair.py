@@ -209,6 +209,16 @@ def test_no_json_raises(value: Any) -> None:
     holds(repair(json.dumps({"cells": [value, cell]}).encode(), released()))
 
 
+def test_a_given_cell_that_holds_only_another_ones_text_comes_back() -> None:
+    """Torn so that one cell's id met the next one's text: both are there again, and a second repair finds nothing to do."""
+    cells = solved()
+    assert cells[1]["cell_type"] == "markdown" and cells[2]["source"].startswith("import")
+    torn = [cells[0], cells[1] | {"source": cells[2]["source"]}, *cells[3:]]
+    repaired = repair(json.dumps(book(torn)).encode(), released())
+    assert [c["source"] for c in repaired.notebook["cells"][1:3]] == [cells[1]["source"], cells[2]["source"]]
+    holds(repaired)
+
+
 @settings(max_examples=100, deadline=None)
 @given(st.data())
 def test_no_torn_notebook_raises(data: st.DataObject) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 from typing import Any
+from zlib import crc32
 
 from tito.cells import Document, document
 from tito.check.row import Row
@@ -49,12 +50,12 @@ def code(source: str, **marks: Any) -> dict[str, Any]:
     metadata: dict[str, Any] = {"tags": marks.pop("tags")} if "tags" in marks else {}
     if marks:
         metadata["nbgrader"] = {"schema_version": 3, "grade": False, "solution": False, "locked": False, "task": False, **marks}
-    return {"cell_type": "code", "id": f"c{abs(hash(source)) % 10**8}", "metadata": metadata, "execution_count": None, "outputs": [],
+    return {"cell_type": "code", "id": f"c{crc32(source.encode()):010d}", "metadata": metadata, "execution_count": None, "outputs": [],
             "source": source}
 
 
 def text(source: str) -> dict[str, Any]:
-    return {"cell_type": "markdown", "id": f"m{abs(hash(source)) % 10**8}", "metadata": {}, "source": source}
+    return {"cell_type": "markdown", "id": f"m{crc32(source.encode()):010d}", "metadata": {}, "source": source}
 
 
 def solution(source: str, grade_id: str) -> dict[str, Any]:

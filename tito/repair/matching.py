@@ -175,7 +175,10 @@ class Matching:
 
     def _reaches(self, piece: Piece, slot: Slot) -> None:
         self.reach[piece] = max(slot.index, self.reach.get(piece, -1))
-        if not piece.text and piece not in self.home:
+        home = self.home.get(piece)
+        if not piece.text and (home is None or not home.answer):
+            if home is not None:                        # it held another cell's text alone: its own comes back
+                del self.home[piece], self.taken[home]
             self.gone.add(piece)
 
     def _by_names(self) -> None:
