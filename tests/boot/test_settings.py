@@ -54,6 +54,13 @@ def test_late_rule(tmp_path: Path, handed_in: datetime, days: int, share: float)
     assert deadlines.share(2, handed_in) == 1.0                # no deadline
 
 
+def test_a_day_late_is_24_hours_also_where_clocks_change(tmp_path: Path) -> None:
+    """Due on Saturday noon; on Sunday at 12:30 only 23 hours and a half have passed: clocks went forward in the night."""
+    deadlines = settings(tmp_path, "[deadlines]\ntimezone = Europe/Berlin\n01 = 2027-03-27 12:00\n").deadlines
+    assert deadlines.late(1, datetime(2027, 3, 28, 12, 30, tzinfo=deadlines.timezone)) == 1
+    assert deadlines.late(1, datetime(2027, 3, 28, 13, 30, tzinfo=deadlines.timezone)) == 2
+
+
 @pytest.mark.parametrize(("text", "what", "rest"), [
     ("[grading]\nmemory_mb = lots\n", "settings.ini: [grading] memory_mb = lots", "from 128 to 1048576 / memory_mb = 2048"),
     ("[grading]\nmemory = 100\n", "unknown key memory in [grading]", "did you mean memory_mb?"),

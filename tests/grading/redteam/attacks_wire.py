@@ -20,6 +20,15 @@ def row(cell, **facts):
     return {"event": "end", "cell": cell, "blame": "",
             "row": {"state": "passed", "grade_id": "test-broadcast-shape", "points": 10.0, "max_points": 10.0, **facts}}
 """
+# What is on its way into the process, whatever descriptor it is on; `heard` is what was known before.
+HEARD = """for fd in range(32):
+    try:
+        os.set_blocking(fd, False)
+        heard += os.read(fd, 1 << 20) if fd not in (1, 2) else b""
+    except OSError:
+        continue
+text = heard.decode(errors="replace")
+"""
 FORGED = ROWS + """
 lines = [{"event": "ready"}, *(row(k) for k in range(200)), {"event": "done"}]
 say(b"\\n" + b"".join(json.dumps(line).encode() + b"\\n" for line in lines))
@@ -79,14 +88,7 @@ import time
 say(b'\\n{"event": "done"}\\n')
 time.sleep(0.3)
 heard = b""
-for fd in range(32):
-    try:
-        os.set_blocking(fd, False)
-        heard += os.read(fd, 1 << 20) if fd not in (1, 2) else b""
-    except OSError:
-        continue
-text = heard.decode(errors="replace")
-text = text[max(text.find("HID" + "DEN"), 0):][:1500]
+""" + HEARD + """text = text[max(text.find("HID" + "DEN"), 0):][:1500]
 open("results.txt", "w").write(text)
 say(b"".join(b"\\n" + json.dumps(row(k, got=text)).encode() + b"\\n" for k in range(40)))
 print(text)
@@ -97,14 +99,7 @@ import sys, time
 say(b'\\n{"event": "done"}\\n')
 time.sleep(0.3)
 heard = os.environ.get("TT_SECRET", "").encode()
-for fd in range(32):
-    try:
-        os.set_blocking(fd, False)
-        heard += os.read(fd, 1 << 20) if fd not in (1, 2) else b""
-    except OSError:
-        continue
-text = heard.decode(errors="replace")
-start = max(text.find("HID" + "DEN"), 0)
+""" + HEARD + """start = max(text.find("HID" + "DEN"), 0)
 for fd in (2, *range(32)):
     try:
         os.write(fd, text[start:start + 1500].replace("\\n", " ").encode() + b"\\n")
