@@ -76,6 +76,15 @@ class Document:
     def manual_points(self) -> float:
         return sum(c.points for c in self.cells if c.manual)
 
+    def values(self) -> list[dict[str, Any]]:
+        """The cells as JSON knows them."""
+        return [vars(c) for c in self.cells]
+
+    @classmethod
+    def of(cls, path: Path, values: list[dict[str, Any]]) -> Document:
+        """The document whose `values()` these are."""
+        return cls(path, tuple(Cell(**{**c, "tags": tuple(c["tags"])}) for c in values))
+
 
 def read_notebook(path: Path) -> Document:
     """A notebook file as a Document.  TitoError where it is missing, not JSON, or not a notebook."""

@@ -16,7 +16,7 @@ from grading.run import kit
 from grading.run.judge import Exam, compared, exam, lowered
 from grading.sandbox import Limits as Caps
 from grading.sandbox import Sandbox, named
-from tito.cells import Cell, Document, document
+from tito.cells import Document, document
 from tito.check.row import blank
 from tito.check.session import Limits
 from tito.check.verdict import Verdict, judge
@@ -30,16 +30,16 @@ CELL_SECONDS = 10.0
 def paper(assignment: Assignment, secret: bytes, sandbox: Sandbox, caps: Caps) -> str:
     """What all jobs of an assignment share, as one text: the kit, the answers, the probes, the limits."""
     return json.dumps({"label": assignment.label, "folder": assignment.folder, "number": assignment.number, "digest": assignment.digest,
-                       "kit": kit.pack(assignment), "solved": _cells(_document(assignment, assignment.solved)), "probes": assignment.probes,
-                       "name": assignment.notebook, "secret": secret.hex(), "sandbox": sandbox.name, "image": getattr(sandbox, "image", ""),
-                       "caps": asdict(caps)}, sort_keys=True)
+                       "kit": kit.pack(assignment), "solved": _document(assignment, assignment.solved).values(),
+                       "probes": assignment.probes, "name": assignment.notebook, "secret": secret.hex(), "sandbox": sandbox.name,
+                       "image": getattr(sandbox, "image", ""), "caps": asdict(caps)}, sort_keys=True)
 
 
 def make_job(assignment: Assignment, paper: str, *, student: str, version: str, content: bytes, key: str) -> Job:
     """Everything that judging this submission takes."""
     repaired = repair(content, assignment.released)
     return {"student": student, "version": version, "key": key, "repairs": list(repaired.notes), "paper": paper,
-            "cells": _cells(_document(assignment, repaired.notebook))}
+            "cells": _document(assignment, repaired.notebook).values()}
 
 
 def examine(job: Job) -> dict[str, Any]:
@@ -75,7 +75,7 @@ class Paper:
         self._lock = threading.Lock()
 
     def document(self, cells: list[dict[str, Any]]) -> Document:
-        return Document(Path(f"{self.name}.ipynb"), tuple(Cell(**{**c, "tags": tuple(c["tags"])}) for c in cells))
+        return Document.of(Path(f"{self.name}.ipynb"), cells)
 
     def learn(self, slot: int) -> str:
         """Ask the reference, once; why it cannot be relied on, or nothing."""
@@ -114,8 +114,4 @@ def _paper(text: str) -> Paper:
 
 def _document(assignment: Assignment, notebook: dict[str, Any]) -> Document:
     return document(notebook, Path(f"{assignment.notebook}.ipynb"))
-
-
-def _cells(document: Document) -> list[dict[str, Any]]:
-    return [vars(c) for c in document.cells]
 

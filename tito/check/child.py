@@ -224,8 +224,7 @@ def silence() -> None:
 
 def read_job(text: str) -> tuple[dict[str, Any], Document]:
     job = loads(text)
-    cells = tuple(Cell(**{**cell, "tags": tuple(cell["tags"])}) for cell in job["cells"])
-    return job, Document(Path(job["name"]), cells)
+    return job, Document.of(Path(job["name"]), job["cells"])
 
 
 def main() -> None:

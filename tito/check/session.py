@@ -160,9 +160,8 @@ class Session:
         return False
 
     def _job(self) -> dict[str, Any]:
-        cells = [vars(c) for c in self.document.cells]
-        return {"cells": cells, "name": self.document.path.name, "root": self.root, "number": self.number, "module": self.label,
-                "seconds": self.limits.cell_seconds, "left_out": self.left_out, "ask": bool(self.questions.asked)}
+        return {"cells": self.document.values(), "name": self.document.path.name, "root": self.root, "number": self.number,
+                "module": self.label, "seconds": self.limits.cell_seconds, "left_out": self.left_out, "ask": bool(self.questions.asked)}
 
     # ---- what is said of cells -----------------------------------------------------------------
 

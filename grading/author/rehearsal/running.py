@@ -109,7 +109,7 @@ class Stage:
 
     def shaken(self, chunk: range) -> list[Problem]:
         """The answers pass with other random numbers and another order of sets, too."""
-        job = {"cells": [vars(c) for c in self.solved.cells], "name": f"{self.assignment.notebook}.ipynb", "root": str(self.folder),
+        job = {"cells": self.solved.values(), "name": f"{self.assignment.notebook}.ipynb", "root": str(self.folder),
                "number": self.assignment.number, "module": self.assignment.label, "trials": [], "mistakes": [], "seeds": list(chunk),
                "probes": str(self.probes)}
         events, broken = ask.events_of(job, hash_seed=chunk.start)

@@ -71,7 +71,7 @@ def _fresh(subject: Subject, whole: list[Mutant], sample: int, seed: int) -> lis
 
 def _job(subject: Subject) -> Facts:
     planted = [m.in_cell(subject.solved) for m in subject.written[0]]
-    return {"cells": [vars(c) for c in subject.solved.cells], "name": subject.module.source.name,
+    return {"cells": subject.solved.values(), "name": subject.module.source.name,
             "root": str(subject.course.root.resolve()), "number": subject.module.number, "module": subject.module.label,
             "trials": [], "seeds": [],
             "mistakes": [{"cell": c.index, "source": c.source} for c in planted],
