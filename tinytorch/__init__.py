@@ -37,10 +37,14 @@ MODULES: dict[str, tuple[int, str]] = {
         is_grad_enabled matmul_gradients newest_first no_grad numerical_gradient pull record recording register_hook
         retain_grad rows run scatter_sum spread tick to_numpy unbroadcast wrap zero_grad
     """),
+    "tinytorch.core.optimizers": (6, """
+        Adagrad Adam AdamW BLOCK_SIZE CosineAnnealingLR ExponentialLR LinearWarmup Optimizer RMSprop ReduceLROnPlateau
+        SGD Scheduler StepLR blend blocks kept scaled settings_checked
+    """),
 }
 
 # The packages and views directly below this one.
-PARTS = "core nn"
+PARTS = "core nn optim"
 
 _HERE = os.path.dirname(os.path.abspath(__file__))
 _limit: int | None = None

@@ -52,6 +52,13 @@ def test_a_broken_rule_has_no_figures_and_fails(capsys, monkeypatch, case, op, r
     assert "broken" in table([Row(**{name: row[name] for name in Row.__dataclass_fields__})], "numpy").splitlines()[1]
 
 
+@pytest.mark.parametrize("update", [lambda self, p, g, state, group: None, lambda self, p, g, state, group: p.__isub__(group["lr"] * g)])
+def test_a_broken_optimizer_fails_too(capsys, monkeypatch, update):
+    monkeypatch.setattr(tt.Adam, "update", update)
+    code, (row,) = told(capsys, "mlp")
+    assert (code, row["verdict"]) == (1, "broken") and "not NumPy's" in row["error"]
+
+
 def test_a_broken_forward_fails_too(capsys, monkeypatch):
     monkeypatch.setattr(tt.Tensor, "__add__", tt.subtract)
     assert run("add") == 1 and "broken" in capsys.readouterr().out
