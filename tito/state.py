@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from hashlib import sha256
 from typing import Any
@@ -31,20 +31,36 @@ class Record:
 
 
 @dataclass(frozen=True)
+class Passed:
+    """What is known of a milestone that was passed."""
+
+    when: str                   # UTC, ISO 8601
+    seed: int
+    bars: tuple[str, ...]       # what was reached: "accuracy on 360 held-out scans 98.6 %"
+
+
+@dataclass(frozen=True)
 class State:
-    """Progress as stored in `.tito/state.json`; keys are module numbers."""
+    """Progress as stored in `.tito/state.json`; keys are module numbers, and milestones' names ("03_mlp")."""
 
     completed: dict[int, Record] = field(default_factory=dict)
     started: frozenset[int] = frozenset()
+    milestones: dict[str, Passed] = field(default_factory=dict)
 
     def with_module(self, number: int, record: Record | None, *, started: bool) -> State:
         """The same progress with one module's part replaced."""
         completed = {n: r for n, r in self.completed.items() if n != number} | ({number: record} if record else {})
-        return State(completed, self.started | {number} if started else self.started - {number})
+        return replace(self, completed=completed, started=self.started | {number} if started else self.started - {number})
+
+    def with_milestone(self, name: str, passed: Passed) -> State:
+        """The same progress with a milestone passed."""
+        return replace(self, milestones={**self.milestones, name: passed})
 
     def to_bytes(self) -> bytes:
         completed = {f"{n:02d}": asdict(self.completed[n]) for n in sorted(self.completed)}
-        data = {"schema_version": SCHEMA, "completed": completed, "started": [f"{n:02d}" for n in sorted(self.started)]}
+        data: dict[str, Any] = {"schema_version": SCHEMA, "completed": completed, "started": [f"{n:02d}" for n in sorted(self.started)]}
+        if self.milestones:
+            data["milestones"] = {name: asdict(self.milestones[name]) for name in sorted(self.milestones)}
         return (json.dumps(data, indent=1) + "\n").encode("utf-8")
 
 
@@ -67,7 +83,9 @@ def parse(content: bytes) -> State:
         if version != SCHEMA:
             raise ValueError(f"schema_version {version}, not {SCHEMA}")
         completed = {int(n): record_from(r) for n, r in data["completed"].items()}
-        return State(completed, frozenset(int(n) for n in data["started"]))
+        milestones = {str(n): Passed(str(m["when"]), int(m["seed"]), tuple(map(str, m["bars"])))
+                      for n, m in data.get("milestones", {}).items()}
+        return State(completed, frozenset(int(n) for n in data["started"]), milestones)
     except (ValueError, KeyError, TypeError, AttributeError) as err:
         raise TitoError("the record of your progress cannot be read", why=f"{STATE}: {err or type(err).__name__}",
                         fix="rebuild it from your notebooks with: tito module status --rebuild", code=ExitCode.INTEGRITY) from None

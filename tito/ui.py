@@ -13,14 +13,29 @@ from dataclasses import dataclass, field
 from functools import cache, singledispatch
 from typing import Any, TextIO
 
-from tito.cli.results import Completed, Kept, ModuleLine, ModuleList, Opened, Overview, Report, Restored, Result, Tested, number
+from tito.cli.results import (
+    Completed,
+    Kept,
+    MilestoneList,
+    MilestoneRun,
+    ModuleLine,
+    ModuleList,
+    Opened,
+    Overview,
+    Report,
+    Restored,
+    Result,
+    Tested,
+    number,
+)
 from tito.errors import TitoError
 
 SCHEMA = 1
 Span = tuple[str, str]                      # text and style
 Line = list[Span]
 STYLES = {"passed": "green", "failed": "bold red", "error": "bold red", "timeout": "bold red", "skipped": "yellow", "infra": "bold magenta",
-          "unwritten": "yellow", "done": "green", "started": "cyan", "next": "bold", "locked": "dim", "source": ""}
+          "unwritten": "yellow", "done": "green", "started": "cyan", "next": "bold", "ready": "bold",
+          "locked": "dim", "source": ""}
 WORDS = {"unwritten": "to write"}
 
 
@@ -151,6 +166,8 @@ def _(result: Overview, width: int) -> list[Line]:
         lines.append(_plain(f"{len(result.modules)} modules, {number(result.max_points)} points for code"))
     if result.due:
         lines.append(_plain(result.due))
+    if result.milestone:
+        lines.append(_plain(as_typed(f"milestone {result.milestone} is within reach: tito milestone run {result.milestone.split()[0]}")))
     if result.detailed:
         lines += [_plain(""), *_module_lines(result.modules, width)]
     if result.rebuilt:
@@ -215,6 +232,28 @@ def _(result: Report, width: int) -> list[Line]:
     return [*([_plain(result.what)] if result.what else []), *map(_plain, result.lines), *_next(result.next)]
 
 
+@render.register
+def _(result: MilestoneList, width: int) -> list[Line]:
+    lines: list[Line] = []
+    longest = max((len(m.name) for m in result.milestones), default=0)
+    for m in result.milestones:
+        needs = f"needs {m.needs[0]:02d}-{m.needs[-1]:02d}" if m.needs else "needs nothing"
+        left = f"{m.number} {m.name:<{longest}}  {m.year}  {needs}  "
+        lines.append([(left, ""), (f"{m.state:<6}", STYLES[m.state]),
+                      ("  " + textwrap.shorten(m.title, max(width - len(left) - 8, 20), placeholder=" ..."), "")])
+        more = [f"{m.passed.when[:10]}: {'; '.join(m.passed.bars)}"] if m.passed else \
+            ["missing: " + ", ".join(f"{n:02d}" for n in m.missing)] if m.missing else []
+        lines += [_plain(line) for text in more for line in textwrap.wrap(text, width, initial_indent="  ", subsequent_indent="    ")]
+    return lines
+
+
+@render.register
+def _(result: MilestoneRun, width: int) -> list[Line]:
+    note = [_plain(f"note: {result.note}")] if result.note else []
+    return [_plain(""), [("milestone ", ""), (result.label, "bold"), (" passed", "green")], *note, *_next(result.next)] \
+        if result.code == 0 else _next(result.next)
+
+
 def _module_lines(modules: tuple[ModuleLine, ...], width: int) -> list[Line]:
     longest = max((len(m.name) for m in modules), default=0)
     return [[(f"{m.number:02d} ", ""), (f"{m.name:<{longest}}  ", ""), (f"{m.state:<7}", STYLES[m.state]),
@@ -272,7 +311,7 @@ def _next(command: str) -> list[Line]:
 
 def as_typed(text: str) -> str:
     """Commands as they can be typed here: without a `tito` on the path, `python3 -m tito` is what works."""
-    return re.sub(r"\btito (?=(module|init|demo|dev|grade|submit)\b)", f"{caller()} ", text)
+    return re.sub(r"\btito (?=(module|milestone|init|demo|dev|grade|submit)\b)", f"{caller()} ", text)
 
 
 @cache

@@ -15,7 +15,7 @@ from tito.ui import Screen
 
 EVERYWHERE = "Everywhere: --json prints the result as JSON, --debug shows the traceback of an error."
 PLAIN: dict[str, Any] = {"rich_markup_mode": None, "add_completion": False, "pretty_exceptions_enable": False, "epilog": EVERYWHERE}
-EXTRA = {"allow_extra_args": True}              # what stands after `--` is for JupyterLab, or for pytest
+EXTRA = {"allow_extra_args": True}              # what stands after `--` is for JupyterLab, pytest, a milestone
 NN = Annotated[str, typer.Argument(metavar="NN", help="A module: 1, 01, tensor or 01_tensor.")]
 NNS = Annotated[list[str] | None, typer.Argument(metavar="[NN]...", help="Modules; all by default.")]
 Context = typer.Context
@@ -24,7 +24,9 @@ GRADING = Path(__file__).parents[2] / "grading"
 app = typer.Typer(name="tito", help="Build PyTorch yourself, module by module.", **PLAIN)
 module_app = typer.Typer(name="module", help="Work on a module: start, test, complete, reset, undo.", **PLAIN)
 dev_app = typer.Typer(name="dev", help="For the course's authors: export, lint, test.", **PLAIN)
+milestone_app = typer.Typer(name="milestone", help="Run what your library makes possible: list, run.", **PLAIN)
 app.add_typer(module_app)
+app.add_typer(milestone_app)
 app.add_typer(dev_app)
 
 
@@ -201,6 +203,31 @@ def undo(ctx: Context, nn: NN, show: Annotated[bool, typer.Option("--list", help
     return _show(ctx, module.kept(course, chosen) if show else module.undo(course, chosen, to=to))
 
 
+@milestone_app.command("list")
+def milestones_(ctx: Context) -> int:
+    """Every milestone: what it needs, and whether it was passed."""
+    from tito.cli import milestone
+    return _show(ctx, milestone.milestone_list(Course.find()))
+
+
+@milestone_app.command("run", context_settings=EXTRA)
+def run_(ctx: Context, which: Annotated[str, typer.Argument(metavar="N", help="A milestone: 3, mlp or 03_mlp.")],
+         seed: Annotated[str, typer.Option("--seed", metavar="S", help="Of the first weights and the order of the data.")] = "0",
+         output: Annotated[str, typer.Option("--output", metavar="DIR", help="For its picture; else build/milestones/.")] = "") -> int:
+    """Run a milestone on your library and record that it passed; its own options may follow after `--`."""
+    from tito.cli import milestone
+    whole_number(seed, "--seed", f"tito milestone run {which} --seed 1")
+    with ctx.obj.aside():
+        result = milestone.run(Course.find(), which, seed=int(seed), output=Path(output) if output else None, options=ctx.args)
+    return _show(ctx, result)
+
+
+def whole_number(text: str, option: str, example: str) -> None:
+    """TitoError where an option's text is no number such as 0 or 12."""
+    if not (text.isascii() and text.isdecimal()):
+        raise TitoError(f"{option} {text} is not a whole number", fix=f"for example: {example}")
+
+
 @dev_app.command()
 def export(ctx: Context, check: Annotated[bool, typer.Option("--check", help="Only look whether tinytorch/ is fresh.")] = False) -> int:
     """Export every module to tinytorch/."""
@@ -227,8 +254,7 @@ def check(ctx: Context, nn: NNS = None,
           write: Annotated[bool, typer.Option("--write", help="Write the table to docs/.")] = False) -> int:
     """Do the modules' checks see wrong answers?  Tries mistakes and hundreds of mutations of every answer."""
     from tito.cli import course
-    if not seed.isdecimal():
-        raise TitoError(f"--seed {seed} is not a whole number", fix="for example: tito dev check 03 --seed 1")
+    whole_number(seed, "--seed", "tito dev check 03 --seed 1")
     with ctx.obj.progress() as progress:
         result = course.check(list(nn or ()), everything=everything, seed=int(seed), again=again, write=write, progress=progress)
     return _show(ctx, result)

@@ -129,7 +129,8 @@ def rebuild(course: Course) -> Overview:
     with progress.locked(course, recover=False):
         stamp = re.sub(r"\W", "", progress.now())
         aside = _recover_or_set_aside(course, stamp)
-        state, old = State(), _readable(course)
+        old = _readable(course)
+        state = State(milestones=old.milestones if old else {})     # no notebook tells of them
         for module in course.modules:
             record, begun = standing(course, module)
             state = state.with_module(module.number, record, started=begun or bool(old and module.number in old.started))
@@ -155,7 +156,12 @@ def _overview(course: Course, state: State, *, detailed: bool) -> Overview:
     first = next((line for line in lines if line.state in ("started", "next")), None)
     moment = settings.deadlines.due.get(first.number) if first else None
     due = f"module {first.number:02d} is due {moment:%Y-%m-%d %H:%M %Z}" if first and moment else ""
-    return Overview(course.root, course.is_edition, lines, next_command(course, state), detailed, title=settings.course.title, due=due)
+    ahead = None
+    if state.completed:
+        from tito.milestones import reachable  # it reads programs: not before there can be one
+        ahead = reachable(course, state)
+    return Overview(course.root, course.is_edition, lines, next_command(course, state), detailed, title=settings.course.title, due=due,
+                    milestone=ahead.label if ahead else "")
 
 
 def _recover_or_set_aside(course: Course, stamp: str) -> list[str]:

@@ -47,6 +47,7 @@ class Overview:
     aside: tuple[str, ...] = ()
     title: str = "TinyTorch"
     due: str = ""               # the deadline of the module that is next
+    milestone: str = ""         # one that has come within reach: "3 mlp"
     code: ExitCode = ExitCode.OK
 
     @property
@@ -64,7 +65,7 @@ class Overview:
     def to_dict(self) -> dict[str, Any]:
         return {"title": self.title, "root": str(self.root), "edition": self.edition, "due": self.due, "done": self.done,
                 "points": number(self.points), "max_points": number(self.max_points), "modules": [m.to_dict() for m in self.modules],
-                "next": self.next, "rebuilt": self.rebuilt, "aside": list(self.aside)}
+                "milestone": self.milestone, "next": self.next, "rebuilt": self.rebuilt, "aside": list(self.aside)}
 
 
 @dataclass(frozen=True)
@@ -153,6 +154,50 @@ class Kept:
 
     def to_dict(self) -> dict[str, Any]:
         return {"module": self.label, "kept": [{"name": n, "action": a, "files": list(f)} for n, a, f in self.entries]}
+
+
+@dataclass(frozen=True)
+class MilestoneLine:
+    """One milestone in a list."""
+
+    number: int
+    name: str
+    year: int
+    title: str
+    needs: tuple[int, ...]      # modules
+    missing: tuple[int, ...]    # those of them that are not complete
+    state: str                  # "passed", "ready", "locked"
+    passed: Any = None          # tito.state.Passed
+
+    def to_dict(self) -> dict[str, Any]:
+        passed = {"when": self.passed.when, "seed": self.passed.seed, "bars": list(self.passed.bars)} if self.passed else None
+        return {"number": self.number, "name": self.name, "year": self.year, "title": self.title, "needs": list(self.needs),
+                "missing": list(self.missing), "state": self.state, "passed": passed}
+
+
+@dataclass(frozen=True)
+class MilestoneList:
+    """`milestone list`."""
+
+    milestones: tuple[MilestoneLine, ...]
+    code: ExitCode = ExitCode.OK
+
+    def to_dict(self) -> dict[str, Any]:
+        return {"milestones": [m.to_dict() for m in self.milestones]}
+
+
+@dataclass(frozen=True)
+class MilestoneRun:
+    """`milestone run`: the program has printed its page; this is what it wrote down."""
+
+    label: str
+    result: dict[str, Any]
+    note: str                   # why it was not recorded
+    next: str
+    code: ExitCode
+
+    def to_dict(self) -> dict[str, Any]:
+        return {"milestone": self.label, "passed": self.code == ExitCode.OK, "note": self.note, "result": self.result, "next": self.next}
 
 
 @dataclass(frozen=True)

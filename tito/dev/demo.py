@@ -1,4 +1,4 @@
-"""`tito demo`: a student edition is built and worked through as a student would, then a model is trained with what came out of it.
+"""`tito demo`: a student edition is built and worked through as a student would, then the milestones run on what came out of it.
 
 Nothing is acted: the commands are the real ones, each in a process of its own, and whatever goes otherwise than it should is an error.
 """
@@ -29,7 +29,7 @@ PATIENCE = 300.0                # seconds for one command: only a command that h
 
 
 def demo(course: Course, target: Path | None = None) -> int:
-    """Builds an edition in `target` (default: build/demo), works through it, trains on digits.  TitoError at the first surprise."""
+    """Builds an edition in `target` (default: build/demo), works through it, runs the milestones.  TitoError at the first surprise."""
     began = time.monotonic()
     folder = (target or course.root / "build" / "demo").absolute()
     console = Console(markup=False, highlight=False, emoji=False, soft_wrap=True)
@@ -45,11 +45,10 @@ def demo(course: Course, target: Path | None = None) -> int:
             for step in _work_through(student, course, module):
                 progress.update(task, advance=1, description=f"{module.label}: {step}")
         student.tito(show="complete")
-    learnt = student.run("milestones/digits.py", "build", shown="python milestones/digits.py build", code=0, errors=None)
-    console.print("\n".join(f"  {line}" for line in learnt))
+    passed = _milestones(student)
     console.print(f"\nA student edition was built in {folder},\n{len(course.modules)} modules were worked through, and the package that "
-                  f"came out of them has learnt to read.\n{_line(learnt, 'accuracy')}\npicture {folder / 'build' / 'digits.png'}\n"
-                  f"{time.monotonic() - began:.0f} s in all")
+                  f"came out of them passed {len(passed)} milestones:\n" + "\n".join(f"  {line}" for line in passed)
+                  + f"\npictures in {folder / 'build' / 'milestones'}\n{time.monotonic() - began:.0f} s in all")
     return ExitCode.OK
 
 
@@ -99,6 +98,20 @@ def _work_through(student: Student, course: Course, module: Module) -> Iterator[
     student.tito("module", "complete", number, show="complete ")
 
 
+def _milestones(student: Student) -> list[str]:
+    """Run those that the modules suffice for; a line for each."""
+    student.console.print()
+    listed = json.loads("\n".join(student.tito("milestone", "list", "--json")))["milestones"]
+    passed = []
+    for found in listed:
+        if found["missing"]:
+            continue
+        lines = student.tito("milestone", "run", str(found["number"]), show="passed  ")
+        bars = [line.removeprefix("passed  ").partition("  ")[0] for line in lines if line.startswith("passed  ")]
+        passed.append(f"{found['year']} {found['name']}: {'; '.join(bars)}")
+    return passed
+
+
 def write_solutions(path: Path, module: Module) -> int:
     """Puts the source's answers into a student's notebook, by grade_id; how many."""
     answers = {marks["grade_id"]: cell["source"] for cell in notebook(module.source)["cells"]
@@ -139,10 +152,6 @@ def _progress(console: Console) -> Progress:
 def _surprise(what: str, lines: list[str], folder: Path) -> TitoError:
     last = " / ".join(line.strip() for line in lines[-12:] if line.strip())
     return TitoError(what, why=f"it printed: {last or 'nothing'}", fix=f"look at it in {folder}", code=ExitCode.CHECKS_FAILED)
-
-
-def _line(lines: list[str], word: str) -> str:
-    return next((line for line in lines if line.startswith(word)), "")
 
 
 def _shown(course: Course, folder: Path) -> str:
