@@ -41,6 +41,10 @@ MODULES: dict[str, tuple[int, str]] = {
         Adagrad Adam AdamW BLOCK_SIZE CosineAnnealingLR ExponentialLR LinearWarmup Optimizer RMSprop ReduceLROnPlateau
         SGD Scheduler StepLR blend blocks kept scaled settings_checked
     """),
+    "tinytorch.core.training": (7, """
+        CosineSchedule Progress Trainer VERSION accuracy batches clip_grad_norm clip_grad_value fitted gradients
+        plot_history read_tree replace_file write_tree
+    """),
 }
 
 # The packages and views directly below this one.
