@@ -45,10 +45,17 @@ MODULES: dict[str, tuple[int, str]] = {
         CosineSchedule Progress Trainer VERSION accuracy batches clip_grad_norm clip_grad_value fitted gradients
         plot_history read_tree replace_file write_tree
     """),
+    "tinytorch.data.loader": (8, """
+        BatchSampler CIFAR10 CIFAR10_MIRRORS Compose Crew DataLoader Dataset END Epoch IterableDataset MNIST
+        MNIST_MIRRORS Normalize RandomCrop RandomHorizontalFlip RandomSampler SPARE Sampler SequentialSampler Subset
+        TensorDataset Text WorkerInfo answer datasets_folder death default_collate download download_cifar10
+        download_mnist end_with fetch get_worker_info in_turn in_workers is_published labelled load_digits memory_of
+        pack random_split read_cifar10 read_idx receive seeded told unpack work
+    """),
 }
 
 # The packages and views directly below this one.
-PARTS = "core nn optim"
+PARTS = "core data nn optim"
 
 _HERE = os.path.dirname(os.path.abspath(__file__))
 _limit: int | None = None
