@@ -10,6 +10,7 @@ from types import ModuleType
 import numpy as np
 
 import tinytorch as tt
+from benchmarks.convolution import cnn, conv
 from benchmarks.measure import Side
 from benchmarks.network import mlp
 
@@ -135,4 +136,6 @@ CASES = {
     "gelu": Case("GELU on 2000 x 2000", "ms", 1.1, gelu, 1.0),
     "matmul": Case("matmul 1024", "ms", 1.0, matmul),
     "mlp": Case("MLP 784-256-128-10, batch 128, one Adam step", "ms", 1.1, mlp, 1.0),
+    "conv": Case("convolution 32x16x28x28 to 32, forward", "ms", 1.4, conv, 3.0),
+    "cnn": Case("CNN, 64 images of 28x28, one SGD step", "ms", 1.25, cnn, 2.0),
 }

@@ -52,6 +52,12 @@ MODULES: dict[str, tuple[int, str]] = {
         download_mnist end_with fetch get_worker_info in_turn in_workers is_published labelled load_digits memory_of
         pack random_split read_cifar10 read_idx receive seeded told unpack work
     """),
+    "tinytorch.core.spatial": (9, """
+        AdaptiveAvgPool2d AvgPool2d BatchNorm1d BatchNorm2d CACHE Conv1d Conv2d MaxPool2d Pool adaptive_avg_pool2d
+        avg_pool2d batch_norm batch_norm_gradient by_group col2im conv1d conv2d conv2d_loops convolve convolve_input
+        convolve_weight frame im2col in_parts lines max_along max_pool2d moments output_size patches rows_of
+        scatter_lines sum_along taps
+    """),
 }
 
 # The packages and views directly below this one.

@@ -69,6 +69,33 @@ def classes(draw: Draw) -> list[Shape]:
     return [(count,) if draw(st.integers(0, 3)) == 3 else (draw(SIZES), count, *shape(draw, 0, 1))]
 
 
+def images(draw: Draw, batch: bool = False, sides: tuple[int, ...] = (1, 2, 3, 5, 6)) -> Shape:
+    """(N, C, H, W), or without N; N may be 0."""
+    side = st.sampled_from(sides)
+    single = not batch and draw(st.integers(0, 4)) == 4
+    return (*(() if single else (draw(st.sampled_from((2, 1, 3, 0))),)), draw(st.integers(1, 3)), draw(side), draw(side))
+
+
+def convolution(draw: Draw, axes: int = 2) -> list[Shape]:
+    """x (N, C, …) or without N, w (O, C / groups, …), and perhaps a bias (O,); the kernel may be too large."""
+    groups, fan_in, out = (draw(st.sampled_from(some)) for some in ((1, 1, 2, 3), (1, 2), (1, 2)))
+    front, side = images(draw)[:-2], st.sampled_from((3, 5, 6, 2))
+    x = (*front[:-1], groups * fan_in, *(draw(side) for _ in range(axes)))
+    w = (groups * out, fan_in, *(draw(st.integers(1, 3)) for _ in range(axes)))
+    return [x, w, *[w[:1]] * draw(st.integers(0, 1))]
+
+
+def columns(draw: Draw) -> list[Shape]:
+    """Columns of patches of 2 x 3 numbers from images of 5 x 6 places, as many as the settings of `columns` ask for."""
+    return [(draw(st.sampled_from((2, 1))), 6 * draw(st.integers(1, 2)), draw(st.sampled_from((16, 4, 20))))]
+
+
+def channels(draw: Draw) -> list[Shape]:
+    """x (N, C, …), and a weight and a bias, or none."""
+    x = (draw(st.sampled_from((4, 3, 2))), draw(st.integers(1, 3)), *shape(draw, 0, 2))
+    return [x, *[x[1:2]] * (2 * draw(st.integers(0, 1)))]
+
+
 ONE = lambda draw: [shape(draw)]                                    # noqa: E731
 AXES = lambda draw: [shape(draw, 1)]                                # noqa: E731
 TWO = lambda draw: broadcasting(draw, 2)                            # noqa: E731
@@ -81,7 +108,16 @@ SHAPES_AND_SETTINGS: dict[str, tuple[Callable[[Draw], list[Shape]], Callable[[Dr
     "swap": (AXES, given.swap), "unsqueeze": (ONE, given.unsqueeze), "flatten": (ONE, given.flatten), "reduced": (ONE, given.reduced),
     "reduced to one": (ONE, given.reduced_to_one), "axis": (ONE, given.axis), "joined": (joined, given.joined),
     "stacked": (lambda draw: [shape(draw)] * draw(st.integers(1, 3)), given.stacked), "chosen": (TWO, given.condition),
-    "masked": (ONE, given.masked), "clip": (ONE, given.clip),
+    "masked": (ONE, given.masked), "clip": (ONE, given.clip), "images": (lambda draw: [images(draw)], NONE),
+    "convolution": (convolution, given.convolution), "named padding": (convolution, given.named_padding),
+    "convolution of lines": (lambda draw: convolution(draw, 1), given.convolution_of_lines),
+    "small convolution": (lambda draw: [(2, 2, 4, 3), (2, 2, *(draw(st.integers(1, 5)) for _ in range(2)))], NONE),
+    "patches": (lambda draw: [images(draw, batch=True)], given.patches), "columns": (columns, given.columns),
+    "pool": (lambda draw: [images(draw)], given.pool), "spread pool": (lambda draw: [images(draw)], given.spread_pool),
+    "channels": (channels, NONE),
+    "known channels": (channels, given.statistics),
+    "one image a line": (lambda draw: [(draw(st.sampled_from((3, 2, 1))), 2, *shape(draw, 0, 1))], NONE),
+    "batch of images": (lambda draw: [images(draw, batch=True)], NONE),
 }
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import tinytorch as tt
-from tinytorch.core import activations, layers, losses
+from tinytorch.core import activations, layers, losses, spatial
 from tinytorch.core import tensor as T
 
 try:
@@ -50,6 +50,20 @@ def nothing_to_average(arrays: list[Any], settings: dict[str, Any]) -> bool:
 def no_classes(arrays: list[Any], settings: dict[str, Any]) -> bool:
     """Probabilities of no classes at all: torch's answer is empty, ours says that there is nothing to choose from."""
     return 0 in arrays[0].shape and not arrays[0].shape[settings["dim"]]
+
+
+def too_few(arrays: list[Any], settings: dict[str, Any]) -> bool:
+    """Statistics of one number or of none: torch refuses the first only, and its running statistics become nan."""
+    return arrays[0].size < 2 * arrays[0].shape[1]
+
+
+def does_not_fit(arrays: list[Any], settings: dict[str, Any]) -> bool:
+    """A pool whose window is larger than the image with its padding, or whose padding is more than half of it: both libraries refuse."""
+    kernel = settings["kernel_size"]
+    given = [settings[name] for name in ("kernel_size", "stride", "padding")] + [settings.get("dilation", 1)]
+    axes = [value if isinstance(value, tuple) else (value, value) for value in (kernel if value is None else value for value in given)]
+    return any(p > k // 2 or d * (k - 1) + 1 > size + 2 * p + (s - 1) * settings["ceil_mode"]
+               for size, k, s, p, d in zip(arrays[0].shape[-2:], *axes))
 
 
 def no_axis(arrays: list[Any], settings: dict[str, Any]) -> bool:
@@ -187,6 +201,38 @@ LOSSES = operations_of(
     Operation("softplus", losses.softplus, lambda z: F.softplus(z), **WIDE),
     Operation("clamped_log", losses.clamped_log, lambda x: torch.log(x).clamp(min=-100.0), **POSITIVE),
 )
+SPATIAL = operations_of(
+    Operation("conv2d", tt.conv2d, lambda *xs, **how: F.conv2d(*xs, **how), form="convolution"),
+    Operation("conv2d with named padding", tt.conv2d, lambda *xs, **how: F.conv2d(*xs, **how), form="named padding"),
+    Operation("conv1d", tt.conv1d, lambda *xs, **how: F.conv1d(*xs, **how), form="convolution of lines"),
+    Operation("Conv2d", lambda *xs, **how: as_kernels(tt.Conv2d, *xs, **how), lambda *xs, **how: F.conv2d(*xs, **how), form="convolution"),
+    Operation("Conv1d", lambda *xs, **how: as_kernels(tt.Conv1d, *xs, **how), lambda *xs, **how: F.conv1d(*xs, **how),
+              form="convolution of lines"),
+    Operation("conv2d_loops", lambda x, w: tt.Tensor(spatial.conv2d_loops(x.data, w.data), dtype=x.dtype), lambda x, w: F.conv2d(x, w),
+              form="small convolution", **FLAT),
+    Operation("im2col", spatial.im2col, lambda x, kernel_size, stride, padding, dilation: F.unfold(
+        x, kernel_size, dilation, padding, stride), form="patches"),
+    Operation("col2im", spatial.col2im, lambda x, size, kernel_size, stride, padding, dilation: F.fold(
+        x, size, kernel_size, dilation, padding, stride), form="columns"),
+    Operation("max_pool2d", tt.max_pool2d, lambda x, **how: F.max_pool2d(x, **how), form="spread pool", corner=True,
+              built=tt.MaxPool2d, refuses=does_not_fit, extra=(("ceil_mode", (False, True)),)),
+    Operation("avg_pool2d", tt.avg_pool2d, lambda x, **how: F.avg_pool2d(x, **how), form="pool", built=tt.AvgPool2d, refuses=does_not_fit,
+              extra=(("ceil_mode", (False, True)), ("count_include_pad", (True, False)))),
+    Operation("adaptive_avg_pool2d", tt.adaptive_avg_pool2d, lambda x, output_size: F.adaptive_avg_pool2d(x, output_size), form="images",
+              built=tt.AdaptiveAvgPool2d, extra=(("output_size", (1, 2, 3, (2, 3), (None, 2), 7)),)),
+    Operation("batch_norm in training", lambda x, *wb, eps: tt.batch_norm(x, None, None, *wb, training=True, eps=eps),
+              lambda x, *wb, eps: F.batch_norm(x, None, None, *wb, training=True, eps=eps), form="channels", refuses=too_few,
+              extra=(("eps", (0.05, 0.5)),)),
+    Operation("batch_norm in use", lambda x, *wb, mean, var, eps: tt.batch_norm(x, mean, var, *wb, eps=eps),
+              lambda x, *wb, mean, var, eps: F.batch_norm(x, mean.to(x.dtype), var.to(x.dtype), *wb, eps=eps), form="known channels",
+              extra=(("eps", (1e-5, 0.5)),)),
+    Operation("BatchNorm1d", lambda x, eps: tt.BatchNorm1d(x.shape[1], eps)(x),
+              lambda x, eps: torch.nn.BatchNorm1d(x.shape[1], eps).to(x.dtype)(x),
+              form="one image a line", refuses=too_few, extra=(("eps", (0.05, 0.5)),)),
+    Operation("BatchNorm2d", lambda x, eps: tt.BatchNorm2d(x.shape[1], eps)(x),
+              lambda x, eps: torch.nn.BatchNorm2d(x.shape[1], eps).to(x.dtype)(x),
+              form="batch of images", refuses=too_few, extra=(("eps", (0.05, 0.5)),)),
+)
 CREATION = operations_of(
     Operation("zeros", tt.zeros, lambda *size: torch.zeros(size), form="size"),
     Operation("ones", tt.ones, lambda *size: torch.ones(size), form="size"),
@@ -196,7 +242,7 @@ CREATION = operations_of(
     Operation("arange", tt.arange, lambda *ends: torch.arange(*ends), form="range"),
     Operation("tensor", lambda x: tt.tensor(x.tolist()), lambda x: torch.tensor(x.tolist()), kinds="fib", **FLAT),
 )
-OPERATIONS = ARITHMETIC | SHAPES | REDUCTIONS | CHOICES | ACTIVATIONS | LAYERS | LOSSES
+OPERATIONS = ARITHMETIC | SHAPES | REDUCTIONS | CHOICES | ACTIVATIONS | LAYERS | LOSSES | SPATIAL
 EVERYTHING = OPERATIONS | CREATION
 
 
@@ -212,6 +258,13 @@ def as_layer(w: Any, b: Any) -> Any:
     return layer
 
 
+def as_kernels(layer: Any, x: Any, w: Any, b: Any = None, groups: int = 1, **how: Any) -> Any:
+    """What a layer of convolution with these tensors as its weight and bias makes of x."""
+    kernels = layer(w.shape[1] * groups, w.shape[0], w.shape[2:], groups=groups, bias=b is not None, **how)
+    kernels.weight, kernels.bias = w, b
+    return kernels(x)
+
+
 # Public names that are no entry of their own, and why: test_complete.py holds the table to it.
 EXCEPTIONS = {
     "scatter_sum": "the gradient of getitem, and tried as that",
@@ -219,6 +272,10 @@ EXCEPTIONS = {
     **dict.fromkeys(("rand", "randn", "manual_seed", "xavier_uniform", "kaiming_uniform"), "random: the modules' tests measure the spread"),
     **dict.fromkeys(("Activation", "Module", "Layer", "Loss", "Parameter", "in_blocks"), "what others are made of"),
     **dict.fromkeys(("reduce_loss", "paired", "class_targets", "pick", "composed"), "a part of every loss, and tried with them"),
+    **dict.fromkeys(("convolve_weight", "convolve_input", "batch_norm_gradient"), "the gradient of another operation, and tried as that"),
+    "scatter_lines": "the gradient of a pool, and tried as that",
+    **dict.fromkeys(("convolve", "frame", "max_along", "sum_along", "output_size", "patches", "lines", "taps", "in_parts", "rows_of",
+                     "by_group", "moments", "Pool"), "a part of convolutions, pools or batch norm, and tried with them"),
     "BinaryCrossEntropyLoss": "another name of BCELoss",
     **dict.fromkeys(("Tensor", "as_array", "operand", "settle", "named", "in_place", "through", "record", "op", "from_numpy", "reflected",
                      "reduction", "broadcast_shape", "sizes_of", "memory_footprint"), "the tensor itself and its door, no operation"),

@@ -11,7 +11,7 @@ from typing import Any
 
 import tinytorch as tt
 from tests.conformance.operations import torch
-from tinytorch.core import activations, losses
+from tinytorch.core import activations, losses, spatial
 from tinytorch.core import tensor as T
 
 Arguments = dict[str, Any]
@@ -106,6 +106,8 @@ SPREADS = POINT | {"a correction of None": lambda given: "correction" in given a
 NO_CLASSES = {"no classes": no_classes}
 UNLIKE = {"shapes that differ": lambda given: given["input"].shape != given["target"].shape, "the mean of nothing": empty_mean}
 CLASSES = {"probabilities as targets": probabilities, "the mean of nothing": empty_mean}
+CONVOLVED = "input weight bias stride padding dilation groups"
+WHOLE = {"whole numbers": lambda given: not given["input"].dtype.is_floating_point}
 ADAPTERS = {
     "add": Adapter("add", T.add, TWO, ignored=ALPHA),
     "__radd__": Adapter("add", lambda a, b: b + a, TWO),
@@ -202,6 +204,19 @@ ADAPTERS = {
     "nn.functional.nll_loss": Adapter("nll_loss", tt.nll_loss, "input target ignore_index reduction", CLASSES),
     "nn.functional.cross_entropy": Adapter(
         "cross_entropy", tt.cross_entropy, "input target ignore_index reduction label_smoothing", CLASSES),
+    "nn.functional.conv1d": Adapter("conv1d", tt.conv1d, CONVOLVED, WHOLE),
+    "nn.functional.conv2d": Adapter("conv2d", tt.conv2d, CONVOLVED, WHOLE),
+    "nn.functional.unfold": Adapter("im2col", lambda x, kernel_size, dilation=1, padding=0, stride=1: spatial.im2col(
+        x, kernel_size, stride, padding, dilation), "input kernel_size dilation padding stride", WHOLE),
+    "nn.functional.max_pool2d": Adapter("max_pool2d", tt.max_pool2d, "input kernel_size stride padding dilation ceil_mode", WHOLE,
+                                        {"return_indices": False}),
+    "nn.functional.avg_pool2d": Adapter("avg_pool2d", lambda x, *given, divisor_override=None, **more: tt.avg_pool2d(x, *given[:5], **more),
+                                        "input kernel_size stride padding ceil_mode count_include_pad divisor_override", WHOLE | {
+        "a divisor of one's own": lambda given: given.get("divisor_override") is not None}),
+    "nn.functional.adaptive_avg_pool2d": Adapter("adaptive_avg_pool2d", tt.adaptive_avg_pool2d, "input output_size", WHOLE),
+    "nn.functional.batch_norm": Adapter("batch_norm in training", tt.batch_norm,
+                                        "input running_mean running_var weight bias training momentum eps",
+                                        WHOLE | {"statistics of nothing": lambda given: not given["input"].numel()}),
     "zeros": Adapter("zeros", tt.zeros, "input dtype", ignored=CPU),
     "ones": Adapter("ones", tt.ones, "input dtype", ignored=CPU),
     "full": Adapter("full", tt.full, "input fill_value dtype", ignored=CPU),
@@ -210,7 +225,9 @@ ADAPTERS = {
 }
 # Entries of the table that have no samples of torch's, and why: test_opinfo.py holds the table to it.
 WITHOUT_SAMPLES = {
-    **dict.fromkeys(("Linear", "Sequential", "Identity"), "an object"),
+    **dict.fromkeys(("Linear", "Sequential", "Identity", "Conv1d", "Conv2d", "BatchNorm1d", "BatchNorm2d"), "an object"),
+    "col2im": "torch has no samples of fold; tried as the gradient of unfold",
+    "conv2d_loops": "the definition, with seven loops: too slow",
     **dict.fromkeys(("logistic", "error_function", "clamped_log", "concatenate"), "a part of another operation"),
     "tensor": "makes a tensor of Python's numbers",
 }

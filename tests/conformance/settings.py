@@ -162,3 +162,56 @@ def key(draw: Draw, shapes: Shapes) -> Settings:
         at_the_end = extra is ... and len(parts) < len(size)        # before them, `...` would move the others to other axes
         parts.insert(len(parts) if at_the_end else draw(st.integers(0, len(parts))), extra)
     return {"key": tuple(parts) if len(parts) != 1 or draw(st.booleans()) else parts[0]}
+
+
+def pair(draw: Draw, choices: tuple[int, ...]) -> Any:
+    """One number for both axes, or two."""
+    one, two = draw(st.sampled_from(choices)), draw(st.sampled_from(choices))
+    return draw(st.sampled_from((one, (one, two))))
+
+
+def windows(draw: Draw) -> Settings:
+    return {"stride": pair(draw, (1, 2, 3)), "padding": pair(draw, (0, 1, 2)), "dilation": pair(draw, (1, 1, 2))}
+
+
+def convolution(draw: Draw, shapes: Shapes) -> Settings:
+    return windows(draw) | {"groups": shapes[0][-3] // shapes[1][1]}
+
+
+def convolution_of_lines(draw: Draw, shapes: Shapes) -> Settings:
+    single = lambda choices: draw(st.sampled_from(choices))                                     # noqa: E731
+    return {"stride": single((1, 2, (2,))), "padding": single((0, 1, (2,), "valid")), "dilation": single((1, 2)),
+            "groups": shapes[0][-2] // shapes[1][1]}
+
+
+def named_padding(draw: Draw, shapes: Shapes) -> Settings:
+    """"same" also where the stride forbids it, and for kernels of even size."""
+    return convolution(draw, shapes) | {"padding": draw(st.sampled_from(("same", "valid"))), "stride": draw(st.sampled_from((1, 1, 2)))}
+
+
+def patches(draw: Draw, shapes: Shapes) -> Settings:
+    return windows(draw) | {"kernel_size": pair(draw, (1, 2, 3))}
+
+
+def columns(draw: Draw, shapes: Shapes) -> Settings:
+    """Settings with 16, 4 or 20 places, of which one fits."""
+    chosen = draw(st.sampled_from(({}, {"stride": 2}, {"padding": (0, 1), "dilation": (2, 2)}, {"padding": (1, 0), "dilation": (2, 1)})))
+    return {"size": (5, 6), "kernel_size": (2, 3), "stride": 1, "padding": 0, "dilation": 1} | chosen
+
+
+def pool(draw: Draw, shapes: Shapes) -> Settings:
+    """The stride may be left to the kernel; the padding may be more than half of it, which is refused."""
+    stride = draw(st.sampled_from((None, 1, 2, 3, (2, 1))))
+    return {"kernel_size": pair(draw, (1, 2, 3)), "stride": stride, "padding": draw(st.sampled_from((0, 0, 1, (0, 1))))}
+
+
+def spread_pool(draw: Draw, shapes: Shapes) -> Settings:
+    """With dilation.  Where a window lies in the padding as a whole, torch writes outside of its memory (Bus error): not there."""
+    chosen, dilation = pool(draw, shapes), pair(draw, (1, 1, 2))
+    return chosen | {"dilation": dilation} | ({"padding": 0} if dilation != 1 and min(shapes[0][-2:]) < 3 else {})
+
+
+def statistics(draw: Draw, shapes: Shapes) -> Settings:
+    """Means and variances of channels, as if they had been seen before."""
+    rng = np.random.default_rng(draw(st.integers(0, 999)))
+    return {"mean": rng.normal(size=shapes[0][1]), "var": rng.uniform(0.2, 2.0, shapes[0][1])}

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 import tinytorch as tt
 from tests.conformance.forms import cases
 from tests.conformance.operations import EVERYTHING, EXCEPTIONS, OPERATIONS
-from tinytorch.core import activations, autograd, layers, losses, tensor
+from tinytorch.core import activations, autograd, layers, losses, spatial, tensor
 
-MODULES = (tensor, activations, layers, losses)
+MODULES = (tensor, activations, layers, losses, spatial)
 TABLED = {name.split()[0] for name in EVERYTHING} | {entry.built.__name__ for entry in OPERATIONS.values() if entry.built}
 EXPORTED = {name: getattr(module, name) for module in MODULES for name in module.__all__}
 PUBLIC = {name for name, value in EXPORTED.items() if inspect.isfunction(value) or inspect.isclass(value)}

@@ -11,4 +11,7 @@ __getattr__, __dir__ = tinytorch.lazy(__name__, {
     "tinytorch.core.losses": """
         BCELoss BCEWithLogitsLoss BinaryCrossEntropyLoss CrossEntropyLoss HuberLoss L1Loss Loss MSELoss NLLLoss
     """,
+    "tinytorch.core.spatial": """
+        AdaptiveAvgPool2d AvgPool2d BatchNorm1d BatchNorm2d CACHE Conv1d Conv2d MaxPool2d Pool
+    """,
 }, "functional")

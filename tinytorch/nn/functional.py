@@ -14,4 +14,9 @@ __getattr__, __dir__ = tinytorch.lazy(__name__, {
         binary_cross_entropy binary_cross_entropy_with_logits clamped_log class_targets composed cross_entropy
         huber_loss l1_loss mse_loss nll_loss paired pick reduce_loss softplus
     """,
+    "tinytorch.core.spatial": """
+        adaptive_avg_pool2d avg_pool2d batch_norm batch_norm_gradient by_group col2im conv1d conv2d conv2d_loops
+        convolve convolve_input convolve_weight frame im2col in_parts lines max_along max_pool2d moments output_size
+        patches rows_of scatter_lines sum_along taps
+    """,
 }, "")
