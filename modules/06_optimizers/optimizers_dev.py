@@ -273,7 +273,7 @@ written into `d` (a second scratch): the caller's gradient must stay as it is.
 
 # %% nbgrader={"grade": false, "grade_id": "blocks", "locked": false, "schema_version": 3, "solution": true, "task": false}
 #| export
-BLOCK_SIZE = 1 << 14                                             # numbers; five such blocks of float32 take 320 KB
+BLOCK_SIZE = 1 << 15                                             # numbers; five such blocks of float32 take 640 KB
 
 
 def blocks(p, g, *kept, decay=0.0):
@@ -300,10 +300,10 @@ def blocks(p, g, *kept, decay=0.0):
 # %% nbgrader={"grade": true, "grade_id": "test-blocks", "locked": true, "points": 8, "schema_version": 3, "solution": false, "task": false}
 def test_unit_blocks():
     """Arrays of any size are handed out in blocks that can be written into."""
-    p, g, m = np.arange(40_000, dtype=np.float32), np.ones(40_000, np.float32), np.zeros(40_000, np.float32)
-    expect.same(lambda: [[len(x) for x in block] for block in blocks(p, g, m)], [[16384] * 4, [16384] * 4, [7232] * 4],
-                "40,000 numbers are three blocks of p, g, m and u", hint="yield (p, g, *kept, u) for at = 0, rows, 2·rows … below n; u as long as p")
-    expect.close(lambda: [block[0][0] for block in blocks(p, g, m)], [0.0, 16384.0, 32768.0], "one after the other",
+    p, g, m = np.arange(80_000, dtype=np.float32), np.ones(80_000, np.float32), np.zeros(80_000, np.float32)
+    expect.same(lambda: [[len(x) for x in block] for block in blocks(p, g, m)], [[32768] * 4, [32768] * 4, [14464] * 4],
+                "80,000 numbers are three blocks of p, g, m and u", hint="yield (p, g, *kept, u) for at = 0, rows, 2·rows … below n; u as long as p")
+    expect.close(lambda: [block[0][0] for block in blocks(p, g, m)], [0.0, 32768.0, 65536.0], "one after the other",
                  hint="slice from `at` to `at + rows`")
     def write(*arrays):
         for p, g, *kept, u in blocks(*arrays):
@@ -312,7 +312,7 @@ def test_unit_blocks():
             for k in kept:
                 k += g
         return arrays
-    expect.true(lambda: np.array_equal(write(p, g, m)[0], np.arange(40_000) - 2.0) and (m == 1).all(), "what is written there is written into the arrays",
+    expect.true(lambda: np.array_equal(write(p, g, m)[0], np.arange(80_000) - 2.0) and (m == 1).all(), "what is written there is written into the arrays",
                 hint="yield the slices themselves, not copies or results")
     expect.close(lambda: [list(b[1]) for b in blocks(np.float32([1, 2]), np.float32([10, 20]), decay=0.5)], [[10.5, 21.0]], "decay · p is added",
                  mistaken={"decay is multiplied with p, not with g": [[15.0, 30.0]], "g itself is missing": [[0.5, 1.0]],
@@ -321,7 +321,7 @@ def test_unit_blocks():
     import tracemalloc
     tracemalloc.start(); list(zip(*blocks(*big, decay=0.1))); peak = tracemalloc.get_traced_memory()[1]; tracemalloc.stop()
     expect.true(lambda: (big[1] == 1).all(), "the gradient stays as it is", hint="write g + decay · p into d, not into g")
-    expect.true(lambda: peak < 170_000, "no array of the parameter's size is made", hint="the parameter has 2 MB, two blocks of scratch 128 KB: write into d")
+    expect.true(lambda: peak < 300_000, "no array of the parameter's size is made", hint="the parameter has 2 MB, two blocks of scratch 256 KB: write into d")
     one = lambda *shape: np.ones(shape, np.float32)
     for what, p in [*[(f"shape {shape}", one(*shape)) for shape in ((), (3,), (0,), (2, 3, 4), (1, 50_000))], ("transposed", one(300, 200).T)]:
         expect.true(lambda: (write(p, one(*p.shape), one(*p.shape))[0] == -1).all(), f"any array, {what}", hint="take everything from `arrays`, not from p, g and kept")
@@ -469,7 +469,7 @@ def test_unit_sgd():
     expect.close(lambda: optimizer.state[w]["momentum_buffer"][:3], [1.5] * 3, "and it is b that is kept", hint="b must not be multiplied by lr")
     expect.close(lambda: walk(lambda w: SGD(w, lr=0.1, momentum=0.5), slopes, dtype=float), np.array([0.9, 0.75, 0.875]), "float64 is exact", tol=1e-12,
                  hint="compute in the arrays that are there")
-    expect.true(lambda: memory_of_a_step(lambda w: SGD(w, momentum=0.9, nesterov=True)) < 100_000, "a step takes one block of scratch, 64 KB",
+    expect.true(lambda: memory_of_a_step(lambda w: SGD(w, momentum=0.9, nesterov=True)) < 170_000, "a step takes one block of scratch, 128 KB",
                 hint="write results into u: out=u")
 
 test_unit_sgd()
@@ -544,7 +544,7 @@ def test_unit_adagrad():
     optimizer.step()
     expect.true(lambda: (w.grad.data == 2).all() and np.allclose(w.data, 0.9), "in all blocks, and the gradient stays", hint="write into u, never into g")
     expect.close(lambda: optimizer.state[w]["sum"][[0, -1]], [4.0, 4.0], "s is kept", hint="add to s in place")
-    expect.true(lambda: memory_of_a_step(Adagrad) < 100_000, "a step takes one block of scratch, 64 KB", hint="write results into u: out=u")
+    expect.true(lambda: memory_of_a_step(Adagrad) < 170_000, "a step takes one block of scratch, 128 KB", hint="write results into u: out=u")
 
 test_unit_adagrad()
 
@@ -607,7 +607,7 @@ def test_unit_rmsprop():
     expect.true(lambda: (w.grad.data == 2).all() and np.allclose(w.data, 0.672398), "in all blocks, and the gradient stays", hint="write into u, never into g")
     expect.close(lambda: [optimizer.state[w][name][0] for name in ("square_avg", "momentum_buffer")], [3.0, 1.861807], "v and b are kept",
                  hint="b is kept before it is multiplied by lr")
-    expect.true(lambda: memory_of_a_step(lambda w: RMSprop(w, momentum=0.9)) < 100_000, "a step takes one block of scratch, 64 KB", hint="write results into u: out=u")
+    expect.true(lambda: memory_of_a_step(lambda w: RMSprop(w, momentum=0.9)) < 170_000, "a step takes one block of scratch, 128 KB", hint="write results into u: out=u")
 
 test_unit_rmsprop()
 
@@ -716,7 +716,7 @@ def test_unit_adam():
     expect.same(lambda: (state["step"], w.dtype, state["exp_avg"].dtype, state["exp_avg_sq"].dtype), (3, *[np.dtype(np.float32)] * 3),
                 "numbers are Python's, arrays float32")
     expect.close(lambda: walk(lambda w: Adam(w, lr=0.1), slopes, dtype=float), np.array([0.9000000005, 0.8733662967, 0.8284759673, 0.791704541]), "float64 is exact", tol=1e-9)
-    expect.true(lambda: memory_of_a_step(Adam) < 100_000, "a step takes one block of scratch, 64 KB", hint="work on the blocks, and write results into u: out=u")
+    expect.true(lambda: memory_of_a_step(Adam) < 170_000, "a step takes one block of scratch, 128 KB", hint="work on the blocks, and write results into u: out=u")
 
 test_unit_adam()
 
@@ -1382,7 +1382,7 @@ momentum and with Adam? Why is the scratch of a step not on your list?
 
 # %% [markdown] nbgrader={"grade": true, "grade_id": "question-memory", "locked": false, "points": 5, "schema_version": 3, "solution": true, "task": false}
 """
-4 GB of weights and 4 GB of gradients: 8 GB plain. Momentum adds one array, 12 GB. Adam adds two, 16 GB. The scratch is two blocks of 64 KB, whatever the
+4 GB of weights and 4 GB of gradients: 8 GB plain. Momentum adds one array, 12 GB. Adam adds two, 16 GB. The scratch is two blocks of 128 KB, whatever the
 size of the model; the textbook lines would have needed arrays of the size of the largest parameter, several at a time.
 """
 

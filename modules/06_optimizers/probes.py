@@ -71,7 +71,7 @@ def refused_groups(tinytorch, rng):
 @probe("test-blocks", exact)
 def pieces(tinytorch, rng):
     answers = []
-    for shape in [*SHAPES, (40_000,), (16_384,), (16_385,), (300, 128), (3, 20_000), (2, 20_000, 1)]:
+    for shape in [*SHAPES, (40_000,), (32_768,), (32_769,), (70_000,), (300, 128), (3, 20_000), (2, 20_000, 1)]:
         for dtype in DTYPES:
             for decay in (0.0, float(rng.uniform())):
                 p, g, m, v = (numbers(rng, shape, dtype) for _ in range(4))

@@ -100,7 +100,7 @@ def _step(self, closure=None):
 Optimizer.zero_grad, Optimizer.step = _zero_grad, _step
 
 # %% ../../modules/06_optimizers/optimizers_dev.py #blocks
-BLOCK_SIZE = 1 << 14                                             # numbers; five such blocks of float32 take 320 KB
+BLOCK_SIZE = 1 << 15                                             # numbers; five such blocks of float32 take 640 KB
 
 
 def blocks(p, g, *kept, decay=0.0):
