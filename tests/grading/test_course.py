@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from grading.assignment import Assignment, freeze
+from grading.author.rehearsal import rehearse
 from grading.result import Result
 from grading.run import work
 from grading.sandbox import Limits, Sandbox, choose
@@ -125,6 +126,12 @@ def at_home(module: Module, content: bytes | Notebook) -> Verdict:
 def with_answer(notebook: Notebook, grade_id: str, source: str) -> Notebook:
     cells = [c | {"source": source} if c["metadata"].get("nbgrader", {}).get("grade_id") == grade_id else c for c in notebook["cells"]]
     return notebook | {"cells": cells}
+
+
+@each_module
+def test_it_is_fit_for_students(module: Module) -> None:
+    """What `tito grade release` looks for: 20 seeds there, a few here."""
+    assert [p for p in rehearse(Term(COURSE, Settings(), COURSE.root), module, seeds=20 if ALL else 2) if p.blocks] == []
 
 
 @each_module

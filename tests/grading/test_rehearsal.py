@@ -157,6 +157,13 @@ def test_a_test_that_needs_a_later_module(edit: Edit, file: str, pair: tuple[str
     assert found.blocks and "02" in found.what and found.line and found.where in ("test-total", "test-mean")
 
 
+@pytest.mark.parametrize("own", ["def scale(x):\n        return x", "class scale:\n        pass", "import math as scale", "scale = 1"])
+def test_a_test_may_have_a_name_of_its_own_that_a_later_module_has_too(edit: Edit, own: str) -> None:
+    line = '"nothing adds up to 0")\n'
+    term = edit((line, f"{line}    {own}\n    print(scale)\n"))
+    assert [p for p in faults(term) if p.kind == problem.LATER] == []
+
+
 # ---- what running shows ------------------------------------------------------------------------
 
 def test_a_stub_that_passes(edit: Edit) -> None:

@@ -90,8 +90,18 @@ def later_names(page: Page) -> Iterator[Problem]:
 
 
 def _locals(tree: ast.Module) -> set[str]:
-    return {n.id for n in ast.walk(tree) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)} | \
-        {n.arg for n in ast.walk(tree) if isinstance(n, ast.arg)}
+    """The names that a cell gives a meaning of its own, in whatever function."""
+    found = set()
+    for n in ast.walk(tree):
+        if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store):
+            found.add(n.id)
+        elif isinstance(n, ast.arg):
+            found.add(n.arg)
+        elif isinstance(n, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            found.add(n.name)
+        elif isinstance(n, ast.Import):         # what comes from a later module is needed, whatever it is called
+            found |= {a.asname or a.name for a in n.names}
+    return found
 
 
 def _later(line: int, grade_id: str, who: str, name: str, number: int) -> Problem:
