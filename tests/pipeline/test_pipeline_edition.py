@@ -51,6 +51,16 @@ def test_what_is_in_an_edition(whole_course: Course, edition: Path) -> None:
     assert (edition / ".gitignore").read_text(encoding="utf-8") == ".venv/\n.ipynb_checkpoints/\n"
 
 
+def test_downloaded_data_does_not_go_into_an_edition(whole_course: Course, tmp_path: Path) -> None:
+    data = whole_course.root / "datasets"
+    (data / "mnist").mkdir(parents=True)
+    (data / "mnist" / "images.gz").write_bytes(b"large")
+    (data / "digits.npz").write_bytes(b"ships")
+    (data / ".gitignore").write_text("mnist/\ncifar10/\n", encoding="utf-8")
+    make_edition(whole_course, tmp_path / "one")
+    assert {p.name for p in (tmp_path / "one" / "datasets").iterdir()} == {"digits.npz", ".gitignore"}
+
+
 def test_an_edition_imports_by_itself(edition: Path, python: Run) -> None:
     out = python(
         edition,

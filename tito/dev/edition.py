@@ -16,7 +16,7 @@ from tito.export import entry, module_text
 from tito.package import Entry, skeleton
 
 FOLDERS = ("tito", "datasets", "milestones")            # copied whole, but for what is left out
-LEFT_OUT = shutil.ignore_patterns("__pycache__", "*.pyc", ".*", "*.egg-info")
+LEFT_OUT = ("__pycache__", "*.pyc", ".*", "*.egg-info")
 AUTHORS = ("tito/dev",)
 FILES = ("pyproject.toml", "requirements.lock", "LICENSE")
 SECTIONS = ("course", "deadlines")
@@ -57,7 +57,7 @@ def _refuse(course: Course, target: Path) -> None:
 def _fill(course: Course, stage: Path) -> None:
     for name in FOLDERS:
         if (course.root / name).is_dir():
-            shutil.copytree(course.root / name, stage / name, ignore=LEFT_OUT)
+            _copy(course.root / name, stage / name)
     for name in AUTHORS:
         shutil.rmtree(stage / name)
     for name in FILES:
@@ -70,6 +70,15 @@ def _fill(course: Course, stage: Path) -> None:
     table = [_module(course, module, stage) for module in course.modules if module.source.exists()]
     for path, text in skeleton(table).items():
         _write(stage / "tinytorch" / path, text)
+
+
+def _copy(folder: Path, target: Path) -> None:
+    """A folder as it ships: without what its own .gitignore names, such as data that was downloaded."""
+    ignored = folder / ".gitignore"
+    own = ignored.read_text(encoding="utf-8").split() if ignored.is_file() else []
+    shutil.copytree(folder, target, ignore=shutil.ignore_patterns(*LEFT_OUT, *(name.rstrip("/") for name in own)))
+    if own:
+        shutil.copy2(ignored, target)
 
 
 def _module(course: Course, module: Module, stage: Path) -> Entry:
