@@ -1,6 +1,8 @@
 """A run with everything that has a state, small and always the same; as a program, one that is killed in the middle.
 
-    python -m tests.training.runs FOLDER [EVENTS]     trains to the end, or kills itself (SIGKILL) after so many function calls and returns
+    python -m tests.training.runs FOLDER     trains to the end
+    python -m tests.training.runs            for each line FOLDER<tab>EVENTS a child does, but kills itself after so many function calls and
+                                             returns; the child's exit code is printed
 """
 
 from __future__ import annotations
@@ -54,10 +56,11 @@ class Counter(nn.Module):
 def trainer(seed: int = 0, kind: str = "Adam", scheduler: str = "ReduceLROnPlateau", width: int = 64, **settings: Any) -> Trainer:
     """A trainer whose model has dropout from two generators and a buffer."""
     tt.manual_seed(seed)
-    model = nn.Sequential(nn.Linear(12, width), nn.ReLU(), nn.Dropout(0.2), nn.Dropout(0.1, np.random.default_rng(seed + 5)), Counter(), nn.Linear(width, 4))
+    model = nn.Sequential(nn.Linear(12, width), nn.ReLU(), nn.Dropout(0.2), nn.Dropout(0.1, np.random.default_rng(seed + 5)),
+                          Counter(), nn.Linear(width, 4))
     optimizer = getattr(optim, kind)(model.parameters(), lr=0.02, **settings)
-    schedules = {"ReduceLROnPlateau": lambda: optim.ReduceLROnPlateau(optimizer, patience=0), "StepLR": lambda: optim.StepLR(optimizer, 2, 0.5),
-                 "Cosine": lambda: CosineSchedule(0.05, 0.001, EPOCHS), "": lambda: None}
+    schedules = {"ReduceLROnPlateau": lambda: optim.ReduceLROnPlateau(optimizer, patience=0),
+                 "StepLR": lambda: optim.StepLR(optimizer, 2, 0.5), "Cosine": lambda: CosineSchedule(0.05, 0.001, EPOCHS), "": lambda: None}
     return Trainer(model, optimizer, nn.CrossEntropyLoss(), schedules[scheduler](), grad_clip_norm=0.5)
 
 
@@ -87,11 +90,30 @@ def killed_after(events: int) -> None:
     sys.setprofile(count)
 
 
-if __name__ == "__main__":
-    folder = Path(sys.argv[1])
+def run(folder: Path, events: int | None = None) -> None:
     made = trainer()
-    if len(sys.argv) > 2:
-        killed_after(int(sys.argv[2]))
+    if events is not None:
+        killed_after(events)
     complete(made, folder / "run.npz", resume=True)
     sys.setprofile(None)
     (folder / "result.json").write_text(result(made), encoding="utf-8")
+
+
+def run_as_child(folder: Path, events: int) -> int:
+    child = os.fork()
+    if child == 0:
+        code = 1
+        try:
+            run(folder, events)
+            code = 0
+        finally:
+            os._exit(code)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
+if __name__ == "__main__":
+    if len(sys.argv) > 1:
+        run(Path(sys.argv[1]))
+    for line in sys.stdin if len(sys.argv) == 1 else ():
+        where, limit = line.split("\t")
+        print(run_as_child(Path(where), int(limit)), flush=True)

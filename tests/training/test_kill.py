@@ -45,13 +45,25 @@ def events():
     return count[0]
 
 
+@pytest.fixture(scope="module")
+def nursery():
+    """Starts runs: one process that has imported everything makes a child of itself for each.  Gives the child's exit code."""
+    with subprocess.Popen([sys.executable, "-m", "tests.training.runs"], cwd=ROOT, env=os.environ | {"PYTHONPATH": str(ROOT)},
+                          stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        def run(folder, events):
+            print(folder, events, sep="\t", file=process.stdin, flush=True)
+            return int(process.stdout.readline())
+        yield run
+        process.stdin.close()
+
+
 def assert_equal(folder, alone):
     assert (folder / "result.json").read_text() == (alone / "result.json").read_text()
     assert (folder / "run.npz").read_bytes() == (alone / "run.npz").read_bytes()
     assert sorted(p.name for p in folder.iterdir()) == ["result.json", "run.npz"]
 
 
-def test_killed_at_any_function_call(tmp_path, alone, events):
+def test_killed_at_any_function_call(tmp_path, alone, events, nursery):
     """30 kills or more, spread over everything a run does: steps, evaluation, and every part of writing a checkpoint."""
     rng, kills, writing, lives = random.Random(7), 0, 0, 0
     while kills < 30:
@@ -59,11 +71,10 @@ def test_killed_at_any_function_call(tmp_path, alone, events):
         folder.mkdir()
         lives += 1
         while True:
-            process = start(folder, rng.randrange(events // 12, events // 2))
-            code = process.wait(120)
+            code = nursery(folder, rng.randrange(events // 12, events // 2))
             if code == 0:
                 break
-            assert code == -signal.SIGKILL, process.stderr.read().decode()
+            assert code == -signal.SIGKILL
             kills += 1
             writing += (folder / "run.npz.new").exists()
         assert_equal(folder, alone)
@@ -116,7 +127,8 @@ if at == "replace": os.replace = dies(os.replace)
 if at == "replaced": os.replace = dies(os.replace, False)
 runs.complete(runs.trainer(), Path(sys.argv[1]) / "run.npz", resume=True)
 """
-    code = subprocess.run([sys.executable, "-c", program, str(tmp_path)], cwd=ROOT, env=os.environ | {"PYTHONPATH": str(ROOT)}, timeout=120).returncode
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    code = subprocess.run([sys.executable, "-c", program, str(tmp_path)], cwd=ROOT, env=environment, timeout=120).returncode
     assert code == -signal.SIGKILL
     made = runs.trainer(3)
     made.load_checkpoint(tmp_path / "run.npz")
@@ -125,7 +137,8 @@ runs.complete(runs.trainer(), Path(sys.argv[1]) / "run.npz", resume=True)
     assert_equal(tmp_path, alone)
 
 
-@pytest.mark.parametrize("kind, settings", [("SGD", {"momentum": 0.9}), ("SGD", {}), ("Adam", {}), ("AdamW", {}), ("RMSprop", {}), ("Adagrad", {})])
+@pytest.mark.parametrize("kind, settings", [
+    ("SGD", {"momentum": 0.9}), ("SGD", {}), ("Adam", {}), ("AdamW", {}), ("RMSprop", {}), ("Adagrad", {})])
 @pytest.mark.parametrize("scheduler", ["", "StepLR", "ReduceLROnPlateau", "Cosine"])
 @pytest.mark.parametrize("own", [True, False])
 def test_every_optimizer_and_schedule_resumes_bit_for_bit(tmp_path, kind, settings, scheduler, own):

@@ -1,5 +1,6 @@
 """What the Trainer promises beside the notebook's checks: accumulation, modes, the line on the screen, pictures."""
 
+import importlib.util
 import io
 import os
 import subprocess
@@ -106,7 +107,8 @@ def test_a_samplers_generator_is_saved_too(tmp_path):
     def loader():
         made = runs.loaders()[0]
         made.sampler, made.generator = types.SimpleNamespace(generator=made.generator), None
-        type(made).__iter__, plain = lambda self: iter([(self.x[o], self.y[o]) for o in [self.sampler.generator.permutation(90)[:40]]]), type(made).__iter__
+        plain = type(made).__iter__
+        type(made).__iter__ = lambda self: iter([(self.x[o], self.y[o]) for o in [self.sampler.generator.permutation(90)[:40]]])
         return made, plain
     data, plain = loader()
     try:
@@ -137,7 +139,7 @@ def test_every_kind_of_generator(tmp_path, kind):
 
 # ---- clipping as torch -------------------------------------------------------------------------
 
-torch_only = pytest.mark.skipif("not __import__('importlib.util').util.find_spec('torch')", reason="torch is only installed where conformance is checked")
+torch_only = pytest.mark.skipif(not importlib.util.find_spec("torch"), reason="torch is only installed where conformance is checked")
 SPECIAL = [np.nan, np.inf, -np.inf, 0.0, 1e30, 1e-30, -1e20]
 
 
@@ -145,7 +147,8 @@ def both(shapes, seed, dtype, special):
     import torch
     rng, ours, theirs = np.random.default_rng(seed), [], []
     for k, shape in enumerate(shapes):
-        p, q = tt.Tensor(np.zeros(shape or 1), requires_grad=True, dtype=dtype), torch.zeros(shape or 1, dtype=getattr(torch, dtype.name), requires_grad=True)
+        p = tt.Tensor(np.zeros(shape or 1), requires_grad=True, dtype=dtype)
+        q = torch.zeros(shape or 1, dtype=getattr(torch, dtype.name), requires_grad=True)
         if shape:
             g = rng.normal(size=shape).astype(dtype) * 10.0 ** float(rng.integers(-3, 3))
             if special is not None and k == 0:
@@ -163,7 +166,8 @@ def both(shapes, seed, dtype, special):
 def test_clipping_is_torchs(special, dtype, shapes):
     import torch
     torch_norm, torch_value = torch.nn.utils.clip_grad_norm_, torch.nn.utils.clip_grad_value_
-    calls = [(lambda p, m=m, t=t: clip_grad_norm(p, m, t), lambda p, m=m, t=t: torch_norm(p, m, t)) for m in (1e-3, 1.0, 1e6, 0.0) for t in (2.0, 1.0, np.inf, 3.0, 0.5)]
+    calls = [(lambda p, m=m, t=t: clip_grad_norm(p, m, t), lambda p, m=m, t=t: torch_norm(p, m, t))
+             for m in (1e-3, 1.0, 1e6, 0.0) for t in (2.0, 1.0, np.inf, 3.0, 0.5)]
     if any(shapes):                                     # torch's raises where there is no gradient
         calls += [(lambda p, m=m: clip_grad_value(p, m), lambda p, m=m: torch_value(p, m)) for m in (0.0, 0.3, 100.0)]
     for seed, (our, their) in enumerate(calls):
@@ -221,7 +225,8 @@ def test_in_a_terminal_one_line_rewrites_itself(monkeypatch):
 
 
 def test_where_nothing_can_be_rewritten(monkeypatch):
-    assert said(monkeypatch, False, None) == said(monkeypatch, False, False) == said(monkeypatch, True, False) == said(monkeypatch, True, None, TERM="dumb") == ""
+    assert said(monkeypatch, False, None) == said(monkeypatch, False, False) == ""
+    assert said(monkeypatch, True, False) == said(monkeypatch, True, None, TERM="dumb") == ""
     for tty, environment in [(False, {}), (True, {"TERM": "dumb"})]:
         lines = said(monkeypatch, tty, True, **environment).splitlines()
         assert len(lines) == 4 and not any("\r" in line for line in lines)
@@ -245,7 +250,8 @@ def test_in_a_notebook_one_display_is_updated(monkeypatch):
         shown.append("new")
         return Handle()
     shell = types.SimpleNamespace(kernel=object())
-    monkeypatch.setitem(sys.modules, "IPython", types.SimpleNamespace(get_ipython=lambda: shell, display=types.SimpleNamespace(display=display)))
+    ipython = types.SimpleNamespace(get_ipython=lambda: shell, display=types.SimpleNamespace(display=display))
+    monkeypatch.setitem(sys.modules, "IPython", ipython)
     assert said(monkeypatch, False, None) == "" and shown[0] == "new" and shown.count("new") == 1 and "epoch 4/4" in shown[-1]
     shown.clear()
     assert said(monkeypatch, False, False) == "" and shown == []
