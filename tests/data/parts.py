@@ -123,7 +123,7 @@ def open_files() -> int:
     return len(list(Path("/proc/self/fd").iterdir()))
 
 
-def soon(true: Callable[[], object], seconds: float = 5.0) -> bool:
+def soon(true: Callable[[], object], seconds: float = 15.0) -> bool:
     """Whether something comes to be true."""
     until = time.monotonic() + seconds
     while not true():

