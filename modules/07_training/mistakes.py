@@ -9,13 +9,13 @@ SHARE = "float((logits.argmax(axis=1) == targets).mean())"
 MODES = "modes = [(module, module.training) for module in self.model.modules()]"
 RESTORE = "for module, mode in modes:\n            module.training = mode"
 FINALLY = "    finally:\n        " + RESTORE + "\n"
-TOTAL = "total += self.loss_fn(logits, targets).item() * len(targets)"
+TOTAL = "total += self.loss_fn(logits, targets).item() * n"
 RIGHT = "right = None if share is None else right + round(share * targets.size)"
 
 GROUPS = "while group := list(itertools.islice(pairs, accumulation_steps)):"
 CLEAR = "        self.optimizer.zero_grad()\n"
-BACK = "(loss * (len(targets) / size)).backward()"
-EPOCH_TOTAL = "total += loss.item() * len(targets)"
+BACK = "(loss * (n / size)).backward()"
+EPOCH_TOTAL = "total += loss.item() * n"
 CLIP = "        if self.grad_clip_norm is not None:\n            clip_grad_norm(self.model.parameters(), self.grad_clip_norm)\n"
 STEP = "        self.optimizer.step()\n    return"
 
@@ -43,11 +43,12 @@ MISTAKES = [
     Mistake("accuracy", "minds the shape of pairs", " or targets.shape == logits.shape", "", "where both have one shape"),
     Mistake("accuracy", "a NumPy number", SHARE, SHARE[6:-1], "makes one of NumPy's"),
 
-    Mistake("evaluate", "a mean of means", TOTAL, "total += self.loss_fn(logits, targets).item()\n                samples += 1 - len(targets)", "a mean of batch means"),
+    Mistake("evaluate", "a mean of means", TOTAL, "total += self.loss_fn(logits, targets).item()\n                samples += 1 - n", "a mean of batch means"),
     Mistake("evaluate", "forgets to divide", "total / samples, None", "total, None", "divide by the number of samples"),
-    Mistake("evaluate", "keeps the last batch", TOTAL, "total = self.loss_fn(logits, targets).item() * len(targets)\n                samples = 0", "the last batch only"),
+    Mistake("evaluate", "keeps the last batch", TOTAL, "total = self.loss_fn(logits, targets).item() * n\n                samples = 0", "the last batch only"),
     Mistake("evaluate", "a mean of accuracies", RIGHT + "\n                answers += targets.size", "right = None if share is None else right + share\n                answers += 1",
             "count the right answers"),
+    Mistake("evaluate", "forgets to round", "round(share * targets.size)", "share * targets.size", "round it"),
     Mistake("evaluate", "forgets eval", "    self.model.eval()\n", "", "self.model.eval() before"),
     Mistake("evaluate", "puts only itself into evaluation", "self.model.eval()", "self.model.training = False", "self.model.eval() before"),
     Mistake("evaluate", "records", "with no_grad():", "if True:", "with no_grad()"),
@@ -61,16 +62,16 @@ MISTAKES = [
     Mistake("evaluate", "no classes, accuracy 0", RIGHT, "right += round((share or 0) * targets.size)", "None stays None"),
 
     Mistake("train-epoch", "never clears", CLEAR, "", "clear the gradients before each step"),
-    Mistake("train-epoch", "clears before each batch", "            loss = self.loss_fn", "            self.optimizer.zero_grad()\n            loss = self.loss_fn", "not before each batch"),
+    Mistake("train-epoch", "clears before each batch", "            loss, n = self.loss_fn", "            self.optimizer.zero_grad()\n            loss, n = self.loss_fn", "not before each batch"),
     Mistake("train-epoch", "adds up without weights", BACK, "loss.backward()", "weigh each loss"),
     Mistake("train-epoch", "weighs all batches alike", BACK, "(loss * (1 / len(group))).backward()", "weigh each loss"),
     Mistake("train-epoch", "divides by accumulation_steps", BACK, "(loss * (1 / accumulation_steps)).backward()", "weigh each loss"),
-    Mistake("train-epoch", "weighs by samples alone", BACK, "(loss * len(targets)).backward()", "divide by the samples of the group"),
+    Mistake("train-epoch", "weighs by samples alone", BACK, "(loss * n).backward()", "divide by the samples of the group"),
     Mistake("train-epoch", "drops a short group", GROUPS, GROUPS + "\n        if len(group) < accumulation_steps:\n            samples += samples == 0\n            break", "it makes a step too"),
     Mistake("train-epoch", "steps after each batch", BACK, BACK + "\n            self.optimizer.step()", "one step a group"),
     Mistake("train-epoch", "never steps", STEP, "    return", "backward, then step"),
     Mistake("train-epoch", "a mean of means", EPOCH_TOTAL, "total += loss.item() * size / len(group)", "add up loss · len(targets)"),
-    Mistake("train-epoch", "the weighted loss", EPOCH_TOTAL, "total += loss.item() * len(targets) / size", "add up loss · len(targets)"),
+    Mistake("train-epoch", "the weighted loss", EPOCH_TOTAL, "total += loss.item() * n / size", "add up loss · len(targets)"),
     Mistake("train-epoch", "forgets to divide", "return total / samples", "return total", "divide by all samples"),
     Mistake("train-epoch", "forgets to clip", CLIP, "", "call clip_grad_norm"),
     Mistake("train-epoch", "clips after the step", CLIP + "        self.optimizer.step()\n", "        self.optimizer.step()\n" + CLIP, "call clip_grad_norm"),
@@ -134,18 +135,19 @@ MISTAKES = [
     Mistake("replace-file", "moves it come what may", EXCEPT, "    except BaseException:\n        os.replace(new, path)\n        raise", "remove the new file"),
 ]
 
-ZEROS = "total, samples, right, answers = 0.0, 0, 0, 0"
+PAIRS = "a batch has as many inputs as targets"
+RETURN = "return total / samples, None if right is None else right / answers"
 EQUIVALENT = [
-    *(Equivalent("evaluate", ZEROS, f"{names} = 0.0, 0, 0, 0", "they all begin at zero") for names in (
-        "samples, total, right, answers", "total, samples, answers, right", "total, right, samples, answers")),
-    Equivalent("train-epoch", "size = sum(len(targets) for _, targets in group)", "size = sum(len(targets) for targets, _ in group)", "a batch has as many inputs as targets"),
+    Equivalent("evaluate", "logits, n = self.model(inputs), len(targets)", "logits, n = self.model(inputs), len(inputs)", PAIRS),
+    Equivalent("evaluate", "logits, n = self.model(inputs), len(targets)", "logits, n = self.model(inputs), -len(targets)", "both sums change their sign, and so their quotient is the same"),
+    Equivalent("evaluate", RETURN, RETURN.replace("right is", "share is"), "the batches of a loader all have classes, or none has"),
+    Equivalent("train-epoch", "loss, n = self.loss_fn(self.model(inputs), targets), len(targets)", "loss, n = self.loss_fn(self.model(inputs), targets), len(inputs)", PAIRS),
+    Equivalent("train-epoch", "size = sum(len(targets) for _, targets in group)", "size = sum(len(targets) for targets, _ in group)", PAIRS),
     Equivalent("clip", "g *= 1.0 if factor > 1 else factor", "g *= 1.0 if factor >= 1 else factor", "a factor of 1 is 1.0"),
     Equivalent("clip", "np.clip(g, -clip_value, clip_value, out=g)", "np.clip(-clip_value, g, clip_value, out=g)", "the larger of two numbers is the same either way round"),
     Equivalent("clip", f"norm = {NORM}", f"norm = {NORM}".replace("(g.ravel()", "(-g.ravel()"), "a norm has no sign"),
-    *(Equivalent("clip", f"norm = {NORM}", f"norm = {NORM}".replace("if grads", f"if {other}"), "the NumPy of today measures nothing as 0.0; older ones raise") for other in ("True", "norm_type")),
-    Equivalent("clip", "factor = max_norm / (norm + 1e-6)", "factor = max_norm / (norm + np.float64(1e-6))", "it is multiplied in place, and only the norm is returned"),
+    Equivalent("clip", "factor = max_norm / (norm + 1e-6)", "factor = max_norm / (norm + np.float64(1e-6))", "in place the gradients keep their dtype; the last bit may be rounded another way, which no check should mind"),
     Equivalent("cosine", "done = min(epoch / self.total_epochs, 1.0)", "done = -min(epoch / self.total_epochs, 1.0)", "a cosine is the same to both sides"),
     Equivalent("cosine", f"return {COSINE}", f"return {COSINE}".replace("(math.pi", "(-math.pi"), "a cosine is the same to both sides"),
     Equivalent("replace-file", "os.fsync(file.fileno())", "os.fsync(file)", "fsync takes a file as well as its number"),
-    *(Equivalent("replace-file", "new.unlink(missing_ok=True)", new, "the new file is there, unless its folder is not: then both are a FileNotFoundError") for new in ("new.unlink()", "new.unlink(missing_ok=False)")),
 ]

@@ -56,7 +56,8 @@ def shares(tinytorch, rng):
 def what_does_not_fit(tinytorch, rng):
     n = int(rng.integers(2, 6))
     shapes = [((n, 3), (n, 1)), ((n, 3), (1,)), ((n, 3), ()), ((n, 3), (n + 1,)), ((n, 3), (3,) if n != 3 else (4,)), ((n, 3, 2), (n, 3) if n != 2 else (5, 3)), ((n, 3, 2), (n,)), ((n, n), (n, n))]
-    return [raised(lambda: tinytorch.accuracy(np.zeros(a), np.zeros(b, int))) for a, b in shapes]
+    kinds = [type(tinytorch.accuracy(rng.normal(size=(n, 3)), rng.integers(0, 3, size=n))).__name__ for n in (1, 4)]
+    return [kinds, [raised(lambda: tinytorch.accuracy(np.zeros(a), np.zeros(b, int))) for a, b in shapes]]
 
 
 @probe("test-evaluate", close(1e-9))
@@ -90,7 +91,7 @@ def modes_before_and_after(tinytorch, rng):
         def forward(self, x):
             seen.append([self.training, tinytorch.is_grad_enabled()])
             if self.breaks:
-                raise LookupError("on purpose")
+                raise KeyError("on purpose")
             return x
     nn, answers = tinytorch.nn, []
     for breaks in (False, True):
@@ -168,6 +169,16 @@ def lengths(tinytorch, rng):
 
 
 @probe("test-clip", close(1e-5))
+def other_norms(tinytorch, rng):
+    answers = []
+    for norm_type in (0.0, -np.inf, 0.5, 2.0, np.inf):
+        for shapes in [[(3,), (2, 2)], [(5,)], [None], []]:
+            params = with_gradients(tinytorch, rng, shapes)
+            answers += [tinytorch.clip_grad_norm(params, 0.5, norm_type), grads(params)]
+    return answers
+
+
+@probe("test-clip", close(1e-5))
 def strange_numbers(tinytorch, rng):
     answers = []
     for bad in (np.nan, np.inf, -np.inf, 0.0):
@@ -201,7 +212,8 @@ def rates(tinytorch, rng):
         high, low = float(rng.uniform(0.1, 2)), float(rng.uniform(0, 0.1))
         for schedule in (tinytorch.CosineSchedule(high, low, total), tinytorch.CosineSchedule(max_lr=high, min_lr=low, total_epochs=total), tinytorch.CosineSchedule(low, high, total)):
             answers.append([schedule.get_lr(epoch) for epoch in (*range(total + 3), 10 * total, 0.5)])
-    return [answers, [raised(lambda: tinytorch.CosineSchedule(1.0, 0.1, total)) for total in (0, -3)]]
+    kinds = [type(tinytorch.CosineSchedule(1.0, 0.1, 5).get_lr(epoch)).__name__ for epoch in (0, 3, 9)]
+    return [answers, kinds, [raised(lambda: tinytorch.CosineSchedule(1.0, 0.1, total)) for total in (0, -3)]]
 
 
 SCHEDULERS = [("None", lambda o: None), ("StepLR", lambda o: (2, 0.5)), ("ExponentialLR", lambda o: (0.9,)), ("ReduceLROnPlateau", lambda o: ("min", 0.5, 1))]
@@ -270,6 +282,12 @@ def whole_or_not(tinytorch, rng):
         finally:
             os.fsync, os.replace = real, moved
         answers += [calls, inside(folder), raised(lambda: tinytorch.replace_file(Path(folder) / "no" / "b", write(b""))), inside(folder)]
+
+        def vanishes(file):
+            file.close()
+            Path(folder, "a.npz.new").unlink()
+            raise KeyError("and it is gone")
+        answers += [raised(lambda: tinytorch.replace_file(path, vanishes)), inside(folder)]
     return answers
 
 

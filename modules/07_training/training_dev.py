@@ -131,9 +131,10 @@ $$\frac{\ell_1 + \ell_2 + \ell_3 + \ell_4}{4} \;\neq\; \frac{64\,\ell_1 + 64\,\e
 # %%
 losses = [loss_fn(model(inputs), targets).item() for inputs, targets in split(x, y, 64)]
 print("batch means              ", [round(loss, 4) for loss in losses])
-print("mean of the batch means   %.4f" % (sum(losses) / 4))
-print("weighted by their samples %.4f" % (sum(loss * n for loss, n in zip(losses, [64, 64, 64, 3])) / 195))
-print("all samples at once       %.4f" % loss_fn(model(x), y).item())
+weighted = sum(loss * n for loss, n in zip(losses, [64, 64, 64, 3])) / 195
+print(f"mean of the batch means   {sum(losses) / 4:.4f}")
+print(f"weighted by their samples {weighted:.4f}")
+print(f"all samples at once       {loss_fn(model(x), y).item():.4f}")
 
 # %% [markdown]
 """
@@ -284,14 +285,14 @@ def _evaluate(self, loader):
     """
     ### BEGIN SOLUTION
     modes = [(module, module.training) for module in self.model.modules()]
-    total, samples, right, answers = 0.0, 0, 0, 0
+    total = samples = right = answers = 0
     self.model.eval()
     try:
         with no_grad():
             for inputs, targets in batches(loader):
-                logits = self.model(inputs)
-                total += self.loss_fn(logits, targets).item() * len(targets)
-                samples += len(targets)
+                logits, n = self.model(inputs), len(targets)
+                total += self.loss_fn(logits, targets).item() * n
+                samples += n
                 share = accuracy(logits, targets)
                 right = None if share is None else right + round(share * targets.size)
                 answers += targets.size
@@ -317,7 +318,7 @@ def test_unit_evaluate():
         "a mean of batch means: weigh each batch by its samples": np.mean(means), "divide by the number of samples": want * 7, "the last batch only": means[-1]})
     expect.close(lambda: trainer.evaluate(batched)[1], accuracy(logits, targets), "and their accuracy", mistaken={
         "a mean of the batches' accuracies: count the right answers": np.mean([accuracy(a, b) for a, b in batched])})
-    expect.same(lambda: trainer.evaluate([(np.zeros((49, 2)), [0] + [1] * 48)])[1], 1 / 49, "exactly", hint="the number of right answers is whole: round it")
+    expect.same(lambda: trainer.evaluate([(np.zeros((3, 2)), [1] * 3), (np.zeros((49, 2)), [0] + [1] * 48)])[1], 1 / 52, "exactly", hint="the number of right answers is whole: round it")
     model.seen.clear()
     trainer.evaluate(batched)
     expect.same(lambda: [seen[:2] for seen in model.seen[:3]], [(False, False)] * 3, "in evaluation mode, all the way down", hint="self.model.eval() before the first batch")
@@ -392,9 +393,9 @@ def _train_epoch(self, loader, accumulation_steps=1):
         size = sum(len(targets) for _, targets in group)
         self.optimizer.zero_grad()
         for inputs, targets in group:
-            loss = self.loss_fn(self.model(inputs), targets)
-            (loss * (len(targets) / size)).backward()
-            total += loss.item() * len(targets)
+            loss, n = self.loss_fn(self.model(inputs), targets), len(targets)
+            (loss * (n / size)).backward()
+            total += loss.item() * n
         samples += size
         if self.grad_clip_norm is not None:
             clip_grad_norm(self.model.parameters(), self.grad_clip_norm)
@@ -759,11 +760,13 @@ def _fit(self, train_loader, epochs, val_loader=None, patience=None, accumulatio
     self.meet(loader=train_loader, val_loader=val_loader)
     self.line = line = Progress(progress)
     try:
-        while self.epoch < self.began + epochs and not self.done:
-            line.title = f"epoch {self.epoch + 1}/{self.began + epochs}"
+        for epoch in range(self.epoch, self.began + epochs):
+            if self.done:
+                break
+            line.title = f"epoch {epoch + 1}/{self.began + epochs}"
             if isinstance(self.scheduler, CosineSchedule):
                 for group in self.optimizer.param_groups:
-                    group["lr"] = self.scheduler.get_lr(self.epoch)
+                    group["lr"] = self.scheduler.get_lr(epoch)
             row = {"lr": self.optimizer.param_groups[0]["lr"], "train_loss": self.train_epoch(train_loader, accumulation_steps)}
             if val_loader is not None:
                 row["val_loss"], row["val_accuracy"] = self.evaluate(val_loader)
@@ -771,7 +774,8 @@ def _fit(self, train_loader, epochs, val_loader=None, patience=None, accumulatio
             line.told = "  ".join(f"{name} {number:.4g}" for name, number in row.items() if number is not None)
             if line.on:
                 line.show(line.told, end="" if line.live else "\n")
-            self.done = any([callback(self) is True for callback in callbacks]) or self.done
+            answers = [callback(self) for callback in callbacks]
+            self.done = self.done or any(answer is True for answer in answers)
             if checkpoint is not None:
                 self.save_checkpoint(checkpoint)
     finally:
@@ -801,12 +805,13 @@ def _panel(left, title, curves):
     step = 10.0 ** math.floor(math.log10(high - low))
     step = next(step * m for m in (0.2, 0.5, 1, 2) if high - low <= 6 * step * m)
     first, last = math.floor(low / step), math.ceil(high / step)
+    gap = next(m * 10 ** k for k in itertools.count() for m in (1, 2, 5) if epochs <= 8 * m * 10 ** k)
     x = lambda epoch: round(left + 50 + 230 * (epoch - 1) / (epochs - 1), 1)
     y = lambda number: round(195 - 165 * (number / step - first) / (last - first), 1)
     parts = [f'<text x="{left + 165}" y="230" text-anchor="middle">epoch</text><text x="{left + 50}" y="18">{title}</text>']
     parts += [f'<path d="M{left + 50} {y(at)}h230" stroke="#ddd"/><text x="{left + 44}" y="{y(at) + 4}" text-anchor="end">{at:.4g}</text>'
               for at in (k * step for k in range(first, last + 1))]
-    parts += [f'<text x="{x(epoch)}" y="211" text-anchor="middle">{epoch}</text>' for epoch in range(1, epochs + 1, math.ceil(epochs / 8))]
+    parts += [f'<text x="{x(epoch)}" y="211" text-anchor="middle">{epoch}</text>' for epoch in sorted({1, *range(gap, epochs + 1, gap)})]
     for k, (name, (colour, numbers)) in enumerate(curves.items()):
         points = " ".join(f"{x(i)},{y(v)}" for i, v in enumerate(numbers, 1) if v is not None and math.isfinite(v))
         parts.append(f'<polyline points="{points}" fill="none" stroke="{colour}" stroke-width="1.5"/><text x="{left + 150 + 70 * k}" y="18" fill="{colour}">{name}</text>' * bool(points))
@@ -825,7 +830,8 @@ held_out = [spirals(150, seed=1)]
 model = network(drop=0.0)
 trainer = Trainer(model, SGD(model.parameters(), lr=0.5, momentum=0.9), loss_fn, CosineSchedule(0.5, 0.01, 60), grad_clip_norm=1.0)
 history = trainer.fit(split(x, y, 64), 60, held_out)
-print("loss and accuracy on 150 other points:", trainer.evaluate(held_out))
+loss, share = trainer.evaluate(held_out)
+print(f"on 150 other points: loss {loss:.3f}, accuracy {share:.1%}")
 plot_history(history)
 
 # %% [markdown]
@@ -841,7 +847,7 @@ for patience in (10, None):
     trainer = Trainer(model, Adam(model.parameters(), lr=0.01), loss_fn)
     history = trainer.fit(split(*few, 30), 80, [many], patience=patience)
     loss, share = trainer.evaluate([many])
-    print(f"patience={patience}: {trainer.epoch} epochs, then loss {loss:.3f} and accuracy {share:.1%} on 300 others")
+    print(f"patience={patience}: {trainer.epoch} epochs, then on 300 others loss {loss:.3f}, accuracy {share:.1%}")
 plot_history(history)
 
 # %% [markdown]

@@ -77,14 +77,14 @@ def _evaluate(self, loader):
     Every module is in its own mode afterwards.  Assumes that `loss_fn` is the mean of a batch.  Accuracy as in `accuracy`.
     """
     modes = [(module, module.training) for module in self.model.modules()]
-    total, samples, right, answers = 0.0, 0, 0, 0
+    total = samples = right = answers = 0
     self.model.eval()
     try:
         with no_grad():
             for inputs, targets in batches(loader):
-                logits = self.model(inputs)
-                total += self.loss_fn(logits, targets).item() * len(targets)
-                samples += len(targets)
+                logits, n = self.model(inputs), len(targets)
+                total += self.loss_fn(logits, targets).item() * n
+                samples += n
                 share = accuracy(logits, targets)
                 right = None if share is None else right + round(share * targets.size)
                 answers += targets.size
@@ -112,9 +112,9 @@ def _train_epoch(self, loader, accumulation_steps=1):
         size = sum(len(targets) for _, targets in group)
         self.optimizer.zero_grad()
         for inputs, targets in group:
-            loss = self.loss_fn(self.model(inputs), targets)
-            (loss * (len(targets) / size)).backward()
-            total += loss.item() * len(targets)
+            loss, n = self.loss_fn(self.model(inputs), targets), len(targets)
+            (loss * (n / size)).backward()
+            total += loss.item() * n
         samples += size
         if self.grad_clip_norm is not None:
             clip_grad_norm(self.model.parameters(), self.grad_clip_norm)
@@ -227,7 +227,7 @@ def _end_epoch(self, row, patience=None):
 
 Trainer.end_epoch = _end_epoch
 
-# %% ../../modules/07_training/training_dev.py #7d7aa4bd
+# %% ../../modules/07_training/training_dev.py #f70ff19b
 def _fit(self, train_loader, epochs, val_loader=None, patience=None, accumulation_steps=1, callbacks=(), checkpoint=None, resume=False, progress=None):
     """Train for `epochs` more epochs; returns the history.
 
@@ -247,11 +247,13 @@ def _fit(self, train_loader, epochs, val_loader=None, patience=None, accumulatio
     self.meet(loader=train_loader, val_loader=val_loader)
     self.line = line = Progress(progress)
     try:
-        while self.epoch < self.began + epochs and not self.done:
-            line.title = f"epoch {self.epoch + 1}/{self.began + epochs}"
+        for epoch in range(self.epoch, self.began + epochs):
+            if self.done:
+                break
+            line.title = f"epoch {epoch + 1}/{self.began + epochs}"
             if isinstance(self.scheduler, CosineSchedule):
                 for group in self.optimizer.param_groups:
-                    group["lr"] = self.scheduler.get_lr(self.epoch)
+                    group["lr"] = self.scheduler.get_lr(epoch)
             row = {"lr": self.optimizer.param_groups[0]["lr"], "train_loss": self.train_epoch(train_loader, accumulation_steps)}
             if val_loader is not None:
                 row["val_loss"], row["val_accuracy"] = self.evaluate(val_loader)
@@ -259,7 +261,8 @@ def _fit(self, train_loader, epochs, val_loader=None, patience=None, accumulatio
             line.told = "  ".join(f"{name} {number:.4g}" for name, number in row.items() if number is not None)
             if line.on:
                 line.show(line.told, end="" if line.live else "\n")
-            self.done = any([callback(self) is True for callback in callbacks]) or self.done
+            answers = [callback(self) for callback in callbacks]
+            self.done = self.done or any(answer is True for answer in answers)
             if checkpoint is not None:
                 self.save_checkpoint(checkpoint)
     finally:
@@ -273,7 +276,7 @@ def _fit(self, train_loader, epochs, val_loader=None, patience=None, accumulatio
 
 Trainer.fit = _fit
 
-# %% ../../modules/07_training/training_dev.py #1ce30196
+# %% ../../modules/07_training/training_dev.py #b4fc767a
 def _panel(left, title, curves):
     """Curves {name: (colour, numbers)} over epochs with axes, `left` pixels to the right."""
     lists = [numbers for _, numbers in curves.values()]
@@ -283,12 +286,13 @@ def _panel(left, title, curves):
     step = 10.0 ** math.floor(math.log10(high - low))
     step = next(step * m for m in (0.2, 0.5, 1, 2) if high - low <= 6 * step * m)
     first, last = math.floor(low / step), math.ceil(high / step)
+    gap = next(m * 10 ** k for k in itertools.count() for m in (1, 2, 5) if epochs <= 8 * m * 10 ** k)
     x = lambda epoch: round(left + 50 + 230 * (epoch - 1) / (epochs - 1), 1)
     y = lambda number: round(195 - 165 * (number / step - first) / (last - first), 1)
     parts = [f'<text x="{left + 165}" y="230" text-anchor="middle">epoch</text><text x="{left + 50}" y="18">{title}</text>']
     parts += [f'<path d="M{left + 50} {y(at)}h230" stroke="#ddd"/><text x="{left + 44}" y="{y(at) + 4}" text-anchor="end">{at:.4g}</text>'
               for at in (k * step for k in range(first, last + 1))]
-    parts += [f'<text x="{x(epoch)}" y="211" text-anchor="middle">{epoch}</text>' for epoch in range(1, epochs + 1, math.ceil(epochs / 8))]
+    parts += [f'<text x="{x(epoch)}" y="211" text-anchor="middle">{epoch}</text>' for epoch in sorted({1, *range(gap, epochs + 1, gap)})]
     for k, (name, (colour, numbers)) in enumerate(curves.items()):
         points = " ".join(f"{x(i)},{y(v)}" for i, v in enumerate(numbers, 1) if v is not None and math.isfinite(v))
         parts.append(f'<polyline points="{points}" fill="none" stroke="{colour}" stroke-width="1.5"/><text x="{left + 150 + 70 * k}" y="18" fill="{colour}">{name}</text>' * bool(points))
