@@ -238,6 +238,7 @@ test_unit_conv2d_loops()
 # %% [markdown]
 """
 What does a kernel find? This one is bright minus dark, from left to right: it answers where there are upright edges.
+Blue is above zero, red below.
 """
 
 # %% tags=["analysis"]
@@ -341,8 +342,7 @@ slice too.)
 #| export
 def _channels_last(shape, value, dtype):
     """An array of `shape` (N, C, H, W) whose memory holds all channels of a place side by side."""
-    n, c, h, w = shape
-    return np.full((n, h, w, c), value, dtype).transpose(0, 3, 1, 2)
+    return np.full((shape[0], *shape[2:], shape[1]), value, dtype).transpose(0, 3, 1, 2)
 
 @op
 def frame(x, pads, value=0.0):
@@ -434,13 +434,8 @@ def col2im(cols, size, kernel_size, stride=1, padding=0, dilation=1):
 
 # %%
 #| export
-@gradient(im2col)
-def _(g, kernel_size, stride, padding, dilation, shape):
-    return run(col2im, g, shape[2:], kernel_size, stride, padding, dilation)
-
-@gradient(col2im)
-def _(g, kernel_size, stride, padding, dilation):
-    return run(im2col, g, kernel_size, stride, padding, dilation)
+gradient(im2col)(lambda g, kernel_size, stride, padding, dilation, shape: run(col2im, g, shape[2:], kernel_size, stride, padding, dilation))
+gradient(col2im)(lambda g, kernel_size, stride, padding, dilation: run(im2col, g, kernel_size, stride, padding, dilation))
 
 # %% nbgrader={"grade": true, "grade_id": "test-im2col", "locked": true, "points": 10, "schema_version": 3, "solution": false, "task": false}
 def test_unit_im2col():
@@ -465,6 +460,9 @@ def test_unit_im2col():
     how = {"kernel_size": (3, 2), "stride": 2, "padding": 1, "dilation": (1, 2)}
     expect.close(lambda: (col2im(y, (7, 6), **how) * x).sum(), (im2col(x, **how) * y).sum(), "each is the gradient of the other",
                  hint="col2im must add each number where im2col took it from")
+    pixels, columns = tensor(x.numpy()[:1, :1], float64, requires_grad=True), tensor(y.numpy()[:1, :6], float64, requires_grad=True)
+    expect.true(lambda: gradcheck(lambda t: im2col(t, **how), pixels), "the gradient of im2col is col2im", hint="each number goes back where it came from")
+    expect.true(lambda: gradcheck(lambda t: col2im(t, (7, 6), **how), columns), "and the other way round", hint="every column gets what its pixels got")
 
 test_unit_im2col()
 
@@ -501,8 +499,6 @@ Each part is a product of its own, so all rows below are `(groups, places, numbe
 # %%
 #| export
 CACHE = 1 << 17                 # so many numbers of rows are made at a time
-# What large arrays leave goes back to the system, and comes again page by page, which is slow.  One freed early tells glibc to keep it.
-np.empty(2 ** 25 - 2 ** 16, np.uint8)
 
 def in_parts(shape):
     """The places of patches (N, oh, ow, kh, kw, C) in parts (images, lines), two slices: several images, or some lines of one."""
@@ -818,9 +814,7 @@ def scatter_lines(*parts, dim, size, stride, dilation):
         np.add(line, part, out=line) if overlap else np.copyto(line, part)
     return out, {"how": (len(parts), stride, dilation, places)}
 
-@gradient(scatter_lines)
-def _(g, dim, how):
-    return tuple(lines(g, dim, *how))
+gradient(scatter_lines)(lambda g, dim, how: tuple(lines(g, dim, *how)))
 
 # %% nbgrader={"grade": false, "grade_id": "max-along", "locked": false, "schema_version": 3, "solution": true, "task": false}
 #| export
@@ -906,10 +900,10 @@ def _pool_axes(x, kernel_size, stride, padding, dilation, ceil_mode):
     """For axes 2 and 3 of x: what `lines` wants to know, and the padding (before, after) that the windows need."""
     settings = _pair(kernel_size, "kernel_size"), _pair(kernel_size if stride is None else stride, "stride"), _pair(padding, "padding", 0)
     axes, pads = [], []
-    for dim, k, s, p, d in zip((2, 3), *settings, _pair(dilation, "dilation")):
+    for dim, size, k, s, p, d in zip((2, 3), x.shape[2:], *settings, _pair(dilation, "dilation")):
         if p > k // 2:
             raise ValueError(f"padding {p} is more than half of the kernel, {k}")
-        size = x.shape[dim]                                      # with ceil_mode the last window may stick out, but must begin inside
+        # with ceil_mode the last window may stick out, but must begin inside
         places = min(output_size(size + (s - 1 if ceil_mode else 0), k, s, p, d), -(-(size + p) // s))
         axes.append((dim, k, s, d, places))
         pads.append((p, max(0, s * (places - 1) + d * (k - 1) + 1 - size - p)))
@@ -1227,7 +1221,8 @@ print(f"Linear alone: {right(dense, images):.1%}, {right(dense, moved):.1%}")
 
 # %% [markdown]
 """
-What did it learn to look for? The 16 kernels of the first layer, and what each of them answers to one digit:
+What did it learn to look for? The 16 kernels of the first layer, and under each what it answers to the digit
+of part 2. Blue is above zero, red below:
 """
 
 # %% tags=["analysis"]
@@ -1237,6 +1232,7 @@ kernels = cnn[0].weight.numpy()[:, 0]                            # (16, 3, 3)
 for k in range(16):
     for axis, picture in ((axes[k // 8 * 2, k % 8], kernels[k]), (axes[k // 8 * 2 + 1, k % 8], answers[k])):
         axis.imshow(picture, cmap="RdBu", vmin=-abs(picture).max(), vmax=abs(picture).max()); axis.axis("off")
+    axes[k // 8 * 2, k % 8].set_title(f"kernel {k}", fontsize=9)
 plt.show()
 
 # %% nbgrader={"grade": true, "grade_id": "test-module", "locked": true, "points": 4, "schema_version": 3, "solution": false, "task": false}

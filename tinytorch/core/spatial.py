@@ -69,11 +69,10 @@ def patches(x, kernel, stride, dilation):
     return seen.transpose(0, 2, 3, 4, 5, 1)
 
 
-# %% ../../modules/09_spatial/spatial_dev.py #2a4b84ed
+# %% ../../modules/09_spatial/spatial_dev.py #c9bb06ee
 def _channels_last(shape, value, dtype):
     """An array of `shape` (N, C, H, W) whose memory holds all channels of a place side by side."""
-    n, c, h, w = shape
-    return np.full((n, h, w, c), value, dtype).transpose(0, 3, 1, 2)
+    return np.full((shape[0], *shape[2:], shape[1]), value, dtype).transpose(0, 3, 1, 2)
 
 @op
 def frame(x, pads, value=0.0):
@@ -141,19 +140,12 @@ def col2im(cols, size, kernel_size, stride=1, padding=0, dilation=1):
     return out[:, :, down:down + h, across:across + w]
 
 
-# %% ../../modules/09_spatial/spatial_dev.py #89c21697
-@gradient(im2col)
-def _(g, kernel_size, stride, padding, dilation, shape):
-    return run(col2im, g, shape[2:], kernel_size, stride, padding, dilation)
+# %% ../../modules/09_spatial/spatial_dev.py #1c2b0fda
+gradient(im2col)(lambda g, kernel_size, stride, padding, dilation, shape: run(col2im, g, shape[2:], kernel_size, stride, padding, dilation))
+gradient(col2im)(lambda g, kernel_size, stride, padding, dilation: run(im2col, g, kernel_size, stride, padding, dilation))
 
-@gradient(col2im)
-def _(g, kernel_size, stride, padding, dilation):
-    return run(im2col, g, kernel_size, stride, padding, dilation)
-
-# %% ../../modules/09_spatial/spatial_dev.py #7606d30f
+# %% ../../modules/09_spatial/spatial_dev.py #aab22a7c
 CACHE = 1 << 17                 # so many numbers of rows are made at a time
-# What large arrays leave goes back to the system, and comes again page by page, which is slow.  One freed early tells glibc to keep it.
-np.empty(2 ** 25 - 2 ** 16, np.uint8)
 
 def in_parts(shape):
     """The places of patches (N, oh, ow, kh, kw, C) in parts (images, lines), two slices: several images, or some lines of one."""
@@ -305,7 +297,7 @@ class Conv1d(Conv2d):
     """The same along one axis: (N, in_channels, L) -> (N, out_channels, places).  As `torch.nn.Conv1d`."""
     function, axes = staticmethod(conv1d), 1
 
-# %% ../../modules/09_spatial/spatial_dev.py #046e83fd
+# %% ../../modules/09_spatial/spatial_dev.py #bf2dffc4
 @op
 def scatter_lines(*parts, dim, size, stride, dilation):
     """Zeros of `size` along axis `dim`, with part k added at what position k of a kernel sees: the way back from `lines`."""
@@ -315,9 +307,7 @@ def scatter_lines(*parts, dim, size, stride, dilation):
         np.add(line, part, out=line) if overlap else np.copyto(line, part)
     return out, {"how": (len(parts), stride, dilation, places)}
 
-@gradient(scatter_lines)
-def _(g, dim, how):
-    return tuple(lines(g, dim, *how))
+gradient(scatter_lines)(lambda g, dim, how: tuple(lines(g, dim, *how)))
 
 # %% ../../modules/09_spatial/spatial_dev.py #max-along
 @op
@@ -339,7 +329,7 @@ def _(g, x, out, dim, kernel, stride, dilation, places):
         g = g - shares[-1]
     return run(scatter_lines, *shares, g, dim=dim, size=x.shape[dim], stride=stride, dilation=dilation)
 
-# %% ../../modules/09_spatial/spatial_dev.py #e888ed62
+# %% ../../modules/09_spatial/spatial_dev.py #741c232d
 @op
 def sum_along(x, dim, kernel, stride, dilation, places):
     """The sum of each window along axis `dim`."""
@@ -352,10 +342,10 @@ def _pool_axes(x, kernel_size, stride, padding, dilation, ceil_mode):
     """For axes 2 and 3 of x: what `lines` wants to know, and the padding (before, after) that the windows need."""
     settings = _pair(kernel_size, "kernel_size"), _pair(kernel_size if stride is None else stride, "stride"), _pair(padding, "padding", 0)
     axes, pads = [], []
-    for dim, k, s, p, d in zip((2, 3), *settings, _pair(dilation, "dilation")):
+    for dim, size, k, s, p, d in zip((2, 3), x.shape[2:], *settings, _pair(dilation, "dilation")):
         if p > k // 2:
             raise ValueError(f"padding {p} is more than half of the kernel, {k}")
-        size = x.shape[dim]                                      # with ceil_mode the last window may stick out, but must begin inside
+        # with ceil_mode the last window may stick out, but must begin inside
         places = min(output_size(size + (s - 1 if ceil_mode else 0), k, s, p, d), -(-(size + p) // s))
         axes.append((dim, k, s, d, places))
         pads.append((p, max(0, s * (places - 1) + d * (k - 1) + 1 - size - p)))
