@@ -499,6 +499,8 @@ Each part is a product of its own, so all rows below are `(groups, places, numbe
 # %%
 #| export
 CACHE = 1 << 17                 # so many numbers of rows are made at a time
+# What large arrays leave goes back to the system, and comes again page by page, which is slow.  One freed early tells glibc to keep it.
+np.empty(2 ** 25 - 2 ** 16, np.uint8)
 
 def in_parts(shape):
     """The places of patches (N, oh, ow, kh, kw, C) in parts (images, lines), two slices: several images, or some lines of one."""

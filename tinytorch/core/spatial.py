@@ -144,8 +144,10 @@ def col2im(cols, size, kernel_size, stride=1, padding=0, dilation=1):
 gradient(im2col)(lambda g, kernel_size, stride, padding, dilation, shape: run(col2im, g, shape[2:], kernel_size, stride, padding, dilation))
 gradient(col2im)(lambda g, kernel_size, stride, padding, dilation: run(im2col, g, kernel_size, stride, padding, dilation))
 
-# %% ../../modules/09_spatial/spatial_dev.py #aab22a7c
+# %% ../../modules/09_spatial/spatial_dev.py #7606d30f
 CACHE = 1 << 17                 # so many numbers of rows are made at a time
+# What large arrays leave goes back to the system, and comes again page by page, which is slow.  One freed early tells glibc to keep it.
+np.empty(2 ** 25 - 2 ** 16, np.uint8)
 
 def in_parts(shape):
     """The places of patches (N, oh, ow, kh, kw, C) in parts (images, lines), two slices: several images, or some lines of one."""
