@@ -19,7 +19,7 @@ from grading.assignment import Assignment, freeze
 from grading.author.rehearsal import rehearse
 from grading.result import Result
 from grading.run import work
-from grading.sandbox import Limits, Sandbox, choose
+from grading.sandbox import Limits, Sandbox
 from grading.term import Term
 from tests.grading.damage import answered, corpus
 from tests.grading.redteam.attack import extra, filled
@@ -28,9 +28,8 @@ from tests.modules.shelf import COURSE, MODULES, each_module, subject_of
 from tito.cells import document
 from tito.check.verdict import Verdict, judge
 from tito.course import Module
-from tito.errors import TitoError
 from tito.repair import repair
-from tito.settings import Grading, Settings
+from tito.settings import Settings
 
 ALL = os.environ.get("TITO_ALL") == "1"
 CAPS = Limits(cpu_seconds=60, wall_seconds=90)
@@ -88,14 +87,6 @@ TRICKS = [(module, name) for module in MODULES for name in chosen(module, list(H
 @cache
 def assignment(module: Module) -> Assignment:
     return freeze(Term(COURSE, Settings(), COURSE.root), module)
-
-
-@pytest.fixture(scope="module")
-def box() -> Sandbox:
-    try:
-        return choose(Grading())
-    except TitoError as error:
-        pytest.skip(str(error))
 
 
 @pytest.fixture(autouse=True)

@@ -1,4 +1,4 @@
-"""The sandbox that is attacked: the one that grading would choose here."""
+"""The sandbox that grading would choose here: what is attacked, and what the course is graded in."""
 
 from __future__ import annotations
 
