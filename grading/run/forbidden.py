@@ -29,10 +29,25 @@ def used(document: Document, ban: Ban, reference: Document) -> str:
 
     `reference`: the notebook with the right answers, which says what that answer defines, and which cells were given.
     """
-    given = {cell.source for cell in reference.code if not cell.solution}
-    own = [c for c in document.code if not (c.test or c.manual or c.analysis or c.source in given)]
+    given = [cell.source for cell in reference.code if not cell.solution]
+    statements = {ast.dump(node) for source in given for node in _body(source)}
+    own = [c for c in document.code if not (c.test or c.manual or c.analysis or c.source in given or _pieces(c.source, statements))]
     star = any(re.search(r"^\s*from\s+\S+\s+import\s+\*", cell.source, re.MULTILINE) for cell in own)
     return next((found for cell in _answer(own, _asked(reference, ban)) for found in _means(cell, ban.means, star)), "")
+
+
+def _body(source: str) -> list[ast.stmt]:
+    tree, _ = _parsed(source)
+    return tree.body if tree else []
+
+
+def _pieces(source: str, given: set[str]) -> bool:
+    """Whether a cell holds nothing but statements that were given: a part of a given cell that was split."""
+    tree, magics = _parsed(source)
+    try:
+        return tree is not None and not magics and all(ast.dump(node) in given for node in tree.body)
+    except RecursionError:                      # nested more deeply than anything that was given
+        return False
 
 
 def _asked(reference: Document, ban: Ban) -> set[str]:

@@ -146,7 +146,12 @@ def clip_grad_norm(parameters, max_norm, norm_type=2.0):
 
 
 def clip_grad_value(parameters, clip_value):
-    """Bring every number of the gradients, in place, between -clip_value and clip_value.  As `torch.nn.utils.clip_grad_value_`."""
+    """Bring every number of the gradients, in place, between -clip_value and clip_value.  As `torch.nn.utils.clip_grad_value_`.
+
+    >>> w = Tensor([1.0, 1.0], requires_grad=True); w.grad = Tensor([-5.0, 0.25])
+    >>> clip_grad_value(w, 0.5); w.grad
+    Tensor([-0.5 ,  0.25])
+    """
     for g in gradients(parameters):
         np.clip(g, -clip_value, clip_value, out=g)
 
@@ -276,11 +281,11 @@ def _fit(self, train_loader, epochs, val_loader=None, patience=None, accumulatio
 
 Trainer.fit = _fit
 
-# %% ../../modules/07_training/training_dev.py #b4fc767a
+# %% ../../modules/07_training/training_dev.py #abf9b40e
 def _panel(left, title, curves):
     """Curves {name: (colour, numbers)} over epochs with axes, `left` pixels to the right."""
     lists = [numbers for _, numbers in curves.values()]
-    finite = [y for numbers in lists for y in numbers if y is not None and math.isfinite(y)] or [0.0]
+    finite = [y for numbers in lists for y in numbers if y is not None and abs(y) < 1e300] or [0.0]
     low, high, epochs = min(finite), max(finite), max(2, *map(len, lists))
     high += (high == low) * (abs(low) or 1.0)
     step = 10.0 ** math.floor(math.log10(high - low))
@@ -294,7 +299,7 @@ def _panel(left, title, curves):
               for at in (k * step for k in range(first, last + 1))]
     parts += [f'<text x="{x(epoch)}" y="211" text-anchor="middle">{epoch}</text>' for epoch in sorted({1, *range(gap, epochs + 1, gap)})]
     for k, (name, (colour, numbers)) in enumerate(curves.items()):
-        points = " ".join(f"{x(i)},{y(v)}" for i, v in enumerate(numbers, 1) if v is not None and math.isfinite(v))
+        points = " ".join(f"{x(i)},{y(v)}" for i, v in enumerate(numbers, 1) if v is not None and abs(v) < 1e300)
         parts.append(f'<polyline points="{points}" fill="none" stroke="{colour}" stroke-width="1.5"/><text x="{left + 150 + 70 * k}" y="18" fill="{colour}">{name}</text>' * bool(points))
     return "".join(parts)
 
