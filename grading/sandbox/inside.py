@@ -8,6 +8,8 @@ from importlib.metadata import Distribution, distribution
 from importlib.util import cache_from_source
 from pathlib import Path, PurePosixPath
 
+from tito.check.process import ONE_THREAD
+
 PACKAGES = ("numpy", "matplotlib", "ipython", "rich")      # and what they need; so no answer can be imported from torch or scipy
 PYTHON = f"python{sys.version_info.major}.{sys.version_info.minor}"
 SITE = "/site"
@@ -109,4 +111,4 @@ def environment(kit: str, home: str) -> dict[str, str]:
     return {"PATH": "/python/bin", "HOME": home, "TMPDIR": home, "USER": "student", "LANG": "C.UTF-8", "TZ": "UTC",
             "PYTHONPATH": kit, "PYTHONHASHSEED": "0", "PYTHONDONTWRITEBYTECODE": "1", "PYTHONNOUSERSITE": "1",
             "MPLBACKEND": "Agg", "MPLCONFIGDIR": f"{home}/matplotlib", "IPYTHONDIR": f"{home}/ipython",
-            "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "2"}
+            "MALLOC_ARENA_MAX": "2", **ONE_THREAD}

@@ -39,6 +39,12 @@ def test_a_wrong_answer_gives_this_card(bench: Bench) -> None:
         "        where    01 Addition · test-add, line 4"]
 
 
+def test_numbers_are_computed_by_one_thread_as_in_grading(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Sums of several threads differ in the last bit, and threads that wait for each other use up the time of a check."""
+    monkeypatch.setenv("OPENBLAS_NUM_THREADS", "2")
+    assert bench.row(demo("import os\n    raise ValueError(os.environ['OPENBLAS_NUM_THREADS'])")).got == "ValueError: 1"
+
+
 def test_one_mistake_gives_one_card(bench: Bench) -> None:
     verdict = bench.judge(demo("return a"))
     assert [r.state for r in verdict.rows] == ["failed", "skipped"]

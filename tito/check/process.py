@@ -18,6 +18,8 @@ from tito.check.shown import clean
 START_SECONDS = 60.0        # for Python and numpy to start, on a busy machine
 GRACE_SECONDS = 2.0         # for the child to say where it is, before it is ended unheard
 LINE = 1 << 16              # what is read at once
+# Rows are the same at home and in grading to the last bit, and processor time is not spent on waiting for each other.
+ONE_THREAD = {f"{library}_NUM_THREADS": "1" for library in ("OMP", "OPENBLAS", "MKL")}
 
 
 class Process(Protocol):
@@ -46,10 +48,10 @@ def plain(work: Path, errors: IO[bytes]) -> Process:
 
 
 def environment() -> dict[str, str]:
-    """A judging process's: ours, with this tito first, one order of sets, and no windows."""
+    """A judging process's: ours, with this tito first, one order of sets, one thread, and no windows."""
     home = str(Path(tito.__file__).resolve().parent.parent)
     path = os.pathsep.join([home, *filter(None, [os.environ.get("PYTHONPATH")])])
-    return {**os.environ, "PYTHONPATH": path, "PYTHONHASHSEED": "0", "PYTHONUNBUFFERED": "", "MPLBACKEND": "Agg"}
+    return {**os.environ, **ONE_THREAD, "PYTHONPATH": path, "PYTHONHASHSEED": "0", "PYTHONUNBUFFERED": "", "MPLBACKEND": "Agg"}
 
 
 class Child:

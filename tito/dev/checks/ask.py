@@ -114,10 +114,9 @@ def _tried(job: Facts) -> tuple[list[Facts], list[str]]:
 
 def events_of(job: Facts, hash_seed: int = 0) -> tuple[list[Facts], list[str]]:
     """What the worker says, and what is wrong with the worker."""
-    threads = {f"{name}_NUM_THREADS": "1" for name in ("OMP", "OPENBLAS", "MKL")}
     with tempfile.TemporaryDirectory(prefix="tito-") as folder:
         done = subprocess.run([sys.executable, "-m", "tito.dev.checks.worker"], input=json.dumps(job), capture_output=True, cwd=folder,
-                              encoding="utf-8", errors="replace", env={**environment(), **threads, "PYTHONHASHSEED": str(hash_seed)})
+                              encoding="utf-8", errors="replace", env={**environment(), "PYTHONHASHSEED": str(hash_seed)})
     events: list[Facts] = [json.loads(line) for line in done.stdout.splitlines()]
     broken = [str(e["error"]) for e in events if e["event"] == "infra"]
     if not broken and (not events or events[-1]["event"] != "done"):
