@@ -256,7 +256,7 @@ And how long does it take? The first layer of a well-known network has 64 kernel
 padding 3. Every number of the result is 7·7·3 products and as many additions:
 """
 
-# %%
+# %% tags=["analysis"]
 places = output_size(224, 7, stride=2, padding=3) ** 2
 flops = places * 64 * (7 * 7 * 3) * 2
 print(f"{places:,} places, {flops:,} operations")
@@ -471,7 +471,7 @@ test_unit_im2col()
 Three lines are a convolution now. It needs no gradient rule of its own: `im2col` and `matmul` have theirs. The seven loops say whether it is right.
 """
 
-# %%
+# %% tags=["analysis"]
 def conv_by_columns(x, w, stride=1, padding=0):
     """(N, C, H, W), (O, C, kh, kw) -> (N, O, oh, ow)"""
     oh, ow = (output_size(n, k, stride, padding) for n, k in zip(x.shape[2:], w.shape[2:]))
@@ -566,7 +566,7 @@ def test_unit_convolve():
 
 test_unit_convolve()
 
-# %%
+# %% tags=["analysis"]
 x, w, pads = randn(32, 16, 28, 28), randn(32, 16, 3, 3), ((1, 1), (1, 1))
 for name, call in [("all at once", lambda: conv_by_columns(x, w, padding=1)), ("in parts", lambda: convolve(frame(x, pads), w, None, (1, 1), (1, 1), 1))]:
     print(f"{name:11}  {peak_megabytes(call):5.1f} MB  {seconds(call, 9) * 1e3:5.1f} ms")

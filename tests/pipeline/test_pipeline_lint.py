@@ -82,6 +82,10 @@ CASES = {
     "exported test": ("01", ("def test_unit_add", "#| export\ndef test_unit_add"), "a test cell is exported", "#| export"),
     "too few points": ("01", ('"points": 50', '"points": 40'), "worth 50 points", "# %% [markdown]"),
     "too many points": ("01", ('"points": 50', '"points": 95'), "worth 105 points", "# %% [markdown]"),
+    "a stopwatch": ("02", ("test_unit_relu()\n", "test_unit_relu()\n\n# %%\nimport timeit\nbest = min(timeit.repeat(lambda: 1, number=1))\n"),
+                    "`timeit.repeat` measures, in a cell that is not tagged analysis", "best = min(timeit.repeat(lambda: 1, number=1))"),
+    "a helper's stopwatch": ("02", ("test_unit_relu()\n", "test_unit_relu()\n\n# %%\nimport time\ndef took():\n    return time.perf_counter()\n\n# %%\nprint(took())\n"),
+                             "`took` measures", "print(took())"),
     # names
     "a library": ("01", ("import math", "import scipy.stats"), "import of `scipy`", "import scipy.stats"),
     "tools in the package": ("01", ("import math", "from tito.check import expect"), "import of `tito`", "from tito.check import expect"),

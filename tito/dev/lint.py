@@ -18,6 +18,7 @@ EXPORT_LINES, LARGE_EXPORT_LINES, ALL_LINES = 150, 300, 900
 LARGE = {1, 5, 8, 9, 15, 16, 17, 18, 20}            # modules of which much is asked
 POINTS = (60, 100)
 DIRECTIVE = re.compile(r"^\s*#\s*\|\s*(default_exp|view|export\w*)\b[ \t]*(\S*)")
+CLOCK = re.compile(r"(timeit|tracemalloc)\.|(time\.)?(perf_counter|process_time|monotonic)(_ns)?$")
 STUB = "raise NotImplementedError()"
 
 Found = tuple[int, str, str]                        # line, what is wrong, how to mend it
@@ -220,6 +221,25 @@ def tests(page: Page) -> Iterator[Found]:
             yield placed.at(body[-1]), f"the cell does not end by calling `{functions[0].name}()`", "call it in the last line"
 
 
+def measuring(page: Page) -> Iterator[Found]:
+    """What a measurement takes is not the student's doing: a cell that only measures is not run by tests and grading."""
+    clocks = {node.name for placed in page.code for node in placed.tree.body
+              if isinstance(node, ast.FunctionDef) and not placed.cell.exported and _first_clock([node], set())}
+    for placed in page.code:
+        if placed.cell.analysis or placed.cell.test or placed.cell.exported:
+            continue
+        done = [node for node in placed.tree.body if not isinstance(node, ast.FunctionDef | ast.ClassDef)]
+        if call := _first_clock(done, clocks):
+            yield placed.at(call), f"`{ast.unparse(call.func)}` measures, in a cell that is not tagged analysis", \
+                'write # %% tags=["analysis"]'
+
+
+def _first_clock(nodes: list[ast.stmt], clocks: set[str]) -> ast.Call | None:
+    """The first call of a clock, or of a function that has one."""
+    calls = [call for node in nodes for call in ast.walk(node) if isinstance(call, ast.Call)]
+    return next((call for call in calls if CLOCK.match(ast.unparse(call.func)) or ast.unparse(call.func) in clocks), None)
+
+
 def points(page: Page) -> Iterator[Found]:
     """The module's points lie between the bounds."""
     total = sum(p.cell.points for p in page.cells if p.cell.grade)
@@ -256,4 +276,4 @@ def _is_docstring(node: ast.stmt) -> bool:
 
 
 RULES: tuple[Callable[[Page], Iterator[Found]], ...] = (
-    targets, syntax, definitions, first_cell, metadata, solutions, tests, points)
+    targets, syntax, definitions, first_cell, metadata, solutions, tests, measuring, points)
