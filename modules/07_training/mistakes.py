@@ -143,6 +143,7 @@ EQUIVALENT = [
     Equivalent("evaluate", RETURN, RETURN.replace("right is", "share is"), "the batches of a loader all have classes, or none has"),
     Equivalent("train-epoch", "loss, n = self.loss_fn(self.model(inputs), targets), len(targets)", "loss, n = self.loss_fn(self.model(inputs), targets), len(inputs)", PAIRS),
     Equivalent("train-epoch", "size = sum(len(targets) for _, targets in group)", "size = sum(len(targets) for targets, _ in group)", PAIRS),
+    Equivalent("train-epoch", "size = sum(len(targets) for _, targets in group)", "size = sum(len(_) for _, targets in group)", PAIRS),
     Equivalent("clip", "g *= 1.0 if factor > 1 else factor", "g *= 1.0 if factor >= 1 else factor", "a factor of 1 is 1.0"),
     Equivalent("clip", "np.clip(g, -clip_value, clip_value, out=g)", "np.clip(-clip_value, g, clip_value, out=g)", "the larger of two numbers is the same either way round"),
     Equivalent("clip", f"norm = {NORM}", f"norm = {NORM}".replace("(g.ravel()", "(-g.ravel()"), "a norm has no sign"),

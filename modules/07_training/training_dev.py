@@ -458,7 +458,7 @@ def clip_grad_value(parameters, clip_value):
 # %% nbgrader={"grade": true, "grade_id": "test-clip", "locked": true, "points": 12, "schema_version": 3, "solution": false, "task": false}
 def test_unit_clip():
     """Clipping limits the length of all gradients together, or each of their numbers."""
-    one, two, three = with_gradients([3.0, 0.0], None, [[0.0], [4.0]])
+    one, two, three = with_gradients(np.array([3.0, 0.0]), None, np.array([[0.0], [4.0]]))
     array, both = one.grad.data, lambda: [one.grad.numpy(), three.grad.numpy().ravel()]
     expect.close(lambda: clip_grad_norm([one, two, three], 10.0), 5.0, "√(3² + 4²), with one that has no gradient", mistaken={
         "squares add up, norms do not": 7.0, "take the root": 25.0, "that is the largest": 4.0}, raises={
@@ -480,7 +480,7 @@ def test_unit_clip():
     expect.close(lambda: (clip_grad_norm(zero, 1.0), zero.grad.numpy()[0]), (0.0, 0.0), "a gradient of 0 stays 0", hint="add 1e-6 to the norm")
     expect.close(lambda: (clip_grad_norm([bad], 1.0), *bad.grad.numpy()), (math.nan,) * 3, "nan is not hidden",
                  hint="min(1, nan) is 1 in Python: ask whether the factor is above 1")
-    (v,) = with_gradients([-5.0, 0.25, 3.0])
+    (v,) = with_gradients(np.array([-5.0, 0.25, 3.0]))
     array = v.grad.data
     expect.close(lambda: (clip_grad_value(v, 0.5), v.grad.numpy())[1], [-0.5, 0.25, 0.5], "each number between -0.5 and 0.5", mistaken={
         "the lower end is -clip_value": [-5.0, 0.25, 0.5], "the lower end is -clip_value, not 0": [0.0, 0.25, 0.5]},

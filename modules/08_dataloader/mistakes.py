@@ -148,6 +148,8 @@ MISTAKES = [
 
 ONE = "all have one length"
 STACKED = "NumPy makes the same array of it, more slowly"
+FOUR_BYTES = "four bytes are refused in any case: an array without axes has one pixel"
+
 EQUIVALENT = [
     Equivalent("tensor-dataset", "return len(self.tensors[0])", "return len(self.tensors[-1])", ONE),
     Equivalent("tensor-dataset", PARTS, PARTS.replace("t.data[index]", "t[index]"), "Tensor(…) takes a Tensor's numbers without its history"),
@@ -155,6 +157,6 @@ EQUIVALENT = [
     Equivalent("default-collate", STACK, STACK.replace("np.stack(arrays)", "arrays"), STACKED),
     Equivalent("default-collate", STACK, STACK.replace("np.stack(arrays)", "np.stack(samples)"), STACKED),
     Equivalent("transforms", f"return {FLIP}", f"return {FLIP}".replace("<", "<="), "a number drawn equals p once in 2**53 times"),
-    Equivalent("read-idx", 'if len(data) < 4 or data[:3] != b"\\0\\0\\x08":', 'if len(data) <= 4 or data[:3] != b"\\0\\0\\x08":',
-               "four bytes are refused in any case: an array without axes has one pixel"),
+    Equivalent("read-idx", 'if len(data) < 4 or data[:3] != b"\\0\\0\\x08":', 'if len(data) <= 4 or data[:3] != b"\\0\\0\\x08":', FOUR_BYTES),
+    Equivalent("read-idx", 'if len(data) < 4 or data[:3] != b"\\0\\0\\x08":', 'if len(data) < 5 or data[:3] != b"\\0\\0\\x08":', FOUR_BYTES),
 ]

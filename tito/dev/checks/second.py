@@ -50,6 +50,7 @@ def perturbed(source: str, seed: int) -> str:
 def _inputs(tree: ast.AST) -> Iterator[ast.Constant]:
     """The floats that a test computes with, and seeds; not those that it expects."""
     waiting: list[tuple[ast.AST, bool]] = [(tree, False)]
+    seeded = SEEDED | {name.id for node in ast.walk(tree) for name, value in _bound(node) if ast.unparse(value).endswith("default_rng")}
     while waiting:
         node, inside = waiting.pop()
         children: list[ast.AST] = list(ast.iter_child_nodes(node))
@@ -57,12 +58,21 @@ def _inputs(tree: ast.AST) -> Iterator[ast.Constant]:
             name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
             if isinstance(node.func, ast.Attribute) and getattr(node.func.value, "id", "") == "expect":
                 children = [*(node.args[1:2] if name == "raises" else node.args[:1])]
-            if name in SEEDED:
-                yield from (a for a in node.args if isinstance(a, ast.Constant) and type(a.value) is int)
+            seeds = [k.value for k in node.keywords if k.arg == "seed"] + (node.args if name in seeded else [])
+            yield from (a for a in seeds if isinstance(a, ast.Constant) and type(a.value) is int)
             inside = inside or name in MAKERS
         if isinstance(node, ast.Constant) and inside and type(node.value) is float and node.value:
             yield node
         waiting += [(child, inside) for child in children]
+
+
+def _bound(node: ast.AST) -> Iterator[tuple[ast.Name, ast.expr]]:
+    """The names that an assignment binds, each with its value: `own = default_rng`, and `data, own = …, default_rng`."""
+    if isinstance(node, ast.Assign):
+        target, value = node.targets[0], node.value
+        several = isinstance(target, ast.Tuple) and isinstance(value, ast.Tuple)
+        pairs = zip(target.elts, value.elts) if several else [(target, value)]      # type: ignore[attr-defined]
+        yield from ((name, what) for name, what in pairs if isinstance(name, ast.Name))
 
 
 # ---- what comes of them ------------------------------------------------------------------------
