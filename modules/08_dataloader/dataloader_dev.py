@@ -1308,7 +1308,7 @@ def test_unit_workers():
         expect.raises(IndexError, lambda: work(whole, 0, 1, pipe, [None, None], os.getppid()), "a worker works until there is nothing to hear")
     expect.same(lambda: [kind for kind, *_ in pipe.said], ["batch", "batch", "error", "batch", "error"], "and answers every order")
     expect.same(lambda: get_worker_info()[:2], (0, 1), "a worker knows which one it is, and of how many")
-    globals()["worker_info"] = None
+    get_worker_info.__globals__["worker_info"] = None      # of the notebook, or of the package
     expect.same(lambda: get_worker_info(), None, "here is none")
     if not hasattr(os, "fork"):                            # a notebook's classes cannot be found by a process that starts anew
         return
