@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 import tinytorch as tt
+from tests.waiting import soon  # noqa: F401    # for the code that `start` runs
 from tinytorch.data import DataLoader, Dataset, IterableDataset, get_worker_info
 
 ROOT = Path(__file__).parents[2]
@@ -121,16 +122,6 @@ def named_memory() -> set[str]:
 
 def open_files() -> int:
     return len(list(Path("/proc/self/fd").iterdir()))
-
-
-def soon(true: Callable[[], object], seconds: float = 15.0) -> bool:
-    """Whether something comes to be true."""
-    until = time.monotonic() + seconds
-    while not true():
-        if time.monotonic() > until:
-            return False
-        time.sleep(0.02)
-    return True
 
 
 def start(code: str) -> subprocess.Popen[str]:

@@ -17,7 +17,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.data.parts import Lines, Noisy, Slow, Troubled, as_it_is, children, die, named_memory, open_files, raise_key_error, soon, start
+from tests.data.parts import Lines, Noisy, Slow, Troubled, as_it_is, children, die, named_memory, open_files, raise_key_error, start
+from tests.waiting import soon
 from tinytorch.data import DataLoader, loader
 
 pytestmark = [

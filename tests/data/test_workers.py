@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 
 import tinytorch as tt
-from tests.data.parts import Lines, Noisy, Slow, as_it_is, children, epoch, soon, told
+from tests.data.parts import Lines, Noisy, Slow, as_it_is, children, epoch, told
+from tests.waiting import soon
 from tinytorch.data import DataLoader, Subset, TensorDataset, get_worker_info, loader
 
 pytestmark = pytest.mark.skipif("fork" not in multiprocessing.get_all_start_methods(), reason="this system has no fork")

@@ -6,7 +6,6 @@ import itertools
 import os
 import tempfile
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -46,16 +45,6 @@ def alive(limits: Limits) -> list[int]:
         except OSError:
             continue
     return found
-
-
-def soon(true: Callable[[], object], seconds: float = 5.0) -> bool:
-    """Whether something comes to be true."""
-    until = time.monotonic() + seconds
-    while not true():
-        if time.monotonic() > until:
-            return False
-        time.sleep(0.01)
-    return True
 
 
 @dataclass

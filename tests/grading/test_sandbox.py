@@ -200,7 +200,8 @@ from pathlib import Path
 sys.path.insert(0, sys.argv[1])
 from grading.sandbox import Limits
 from grading.sandbox.bubblewrap import Bubblewrap
-from tests.grading.sandbox_lab import FORKS, Lab, alive, marked, soon
+from tests.grading.sandbox_lab import FORKS, Lab, alive, marked
+from tests.waiting import soon
 sandbox = Bubblewrap(())
 if sandbox.works():
     sys.exit("SKIP " + sandbox.works())

@@ -12,7 +12,8 @@ import pytest
 
 from grading.sandbox import Limits
 from grading.sandbox.bubblewrap import Bubblewrap
-from tests.grading.sandbox_lab import FORKS, Lab, alive, marked, soon
+from tests.grading.sandbox_lab import FORKS, Lab, alive, marked
+from tests.waiting import soon
 
 TROUBLE = Bubblewrap().works() if sys.platform == "linux" else "not on Linux"
 pytestmark = pytest.mark.skipif(bool(TROUBLE), reason=f"bubblewrap: {TROUBLE}")
@@ -153,6 +154,7 @@ from pathlib import Path
 from grading.sandbox import Limits
 from grading.sandbox.bubblewrap import Bubblewrap
 from tests.grading.sandbox_lab import Lab
+from tests.waiting import soon
 lab, limits, delay = Lab(Bubblewrap(), Path(sys.argv[1])), Limits(cpu_seconds=int(sys.argv[2])), float(sys.argv[3])
 lab.run("pass")
 if delay < 1:
