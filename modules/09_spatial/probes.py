@@ -48,7 +48,8 @@ def places(tinytorch, rng):
 @probe("test-conv2d-loops", close(1e-5))
 def by_loops(tinytorch, rng):
     answers = []
-    for n, c, o, h, w, kh, kw, stride in ((1, 1, 1, 4, 4, 2, 2, 1), (2, 3, 2, 5, 4, 3, 2, 1), (1, 2, 3, 7, 6, 2, 3, 2), (2, 1, 2, 3, 8, 1, 4, 3), (0, 2, 1, 3, 3, 2, 2, 1)):
+    for n, c, o, h, w, kh, kw, stride in ((1, 1, 1, 4, 4, 2, 2, 1), (2, 3, 2, 5, 4, 3, 2, 1), (1, 2, 3, 7, 6, 2, 3, 2),
+                                          (2, 1, 2, 3, 8, 1, 4, 3), (0, 2, 1, 3, 3, 2, 2, 1)):
         for dtype in ("float32", "float64"):
             x, k = numbers(rng, n, c, h, w, dtype=dtype), numbers(rng, o, c, kh, kw, dtype=dtype)
             answers += [tinytorch.conv2d_loops(x, k, stride), x, k]
@@ -164,7 +165,8 @@ def of_batch_norm(tinytorch, rng, dtype, training):
     for shape in ((5, 3), (2, 3, 4), (3, 2, 2, 5)):
         c = shape[1]
         for weighted in (True, False):
-            x, w, b, mean = numbers(rng, *shape, dtype=dtype) * 3 + 1, *(numbers(rng, c, dtype=dtype) if weighted else None for _ in range(2)), numbers(rng, c, dtype=dtype)
+            x, (w, b) = numbers(rng, *shape, dtype=dtype) * 3 + 1, (numbers(rng, c, dtype=dtype) if weighted else None for _ in range(2))
+            mean = numbers(rng, c, dtype=dtype)
             var, momentum, eps = np.asarray(rng.uniform(0.5, 2, c), dtype), float(rng.uniform(0.05, 0.9)), float(rng.choice([1e-5, 0.1]))
             running = [tinytorch.Tensor(t.copy(), dtype=dtype) for t in (mean, var)]
             made = [None if t is None else tinytorch.Tensor(t, dtype=t.dtype) for t in (x, w, b)]
@@ -203,8 +205,8 @@ def of_its_gradient(tinytorch, rng):
 
 @probe("test-module", close(2e-3))
 def a_few_steps(tinytorch, rng):
-    net = tinytorch.Sequential(tinytorch.Conv2d(2, 4, 3, padding="same"), tinytorch.BatchNorm2d(4), tinytorch.MaxPool2d(2), tinytorch.Conv2d(4, 6, 2, stride=2, groups=2),
-                               tinytorch.AvgPool2d(2), tinytorch.Flatten(), tinytorch.Linear(6, 3))
+    net = tinytorch.Sequential(tinytorch.Conv2d(2, 4, 3, padding="same"), tinytorch.BatchNorm2d(4), tinytorch.MaxPool2d(2),
+                               tinytorch.Conv2d(4, 6, 2, stride=2, groups=2), tinytorch.AvgPool2d(2), tinytorch.Flatten(), tinytorch.Linear(6, 3))
     for p in net.parameters():
         p.data[...] = numbers(rng, *p.shape) / 2
     x, y, losses = tinytorch.Tensor(numbers(rng, 8, 2, 8, 8, dtype="float32")), rng.integers(0, 3, 8), []

@@ -69,27 +69,16 @@ def patches(x, kernel, stride, dilation):
     return seen.transpose(0, 2, 3, 4, 5, 1)
 
 
-# %% ../../modules/09_spatial/spatial_dev.py #c9bb06ee
-def _channels_last(shape, value, dtype):
-    """An array of `shape` (N, C, H, W) whose memory holds all channels of a place side by side."""
-    return np.full((shape[0], *shape[2:], shape[1]), value, dtype).transpose(0, 3, 1, 2)
-
+# %% ../../modules/09_spatial/spatial_dev.py #49eb5942
 @op
 def frame(x, pads, value=0.0):
-    """x (N, C, H, W) with `value` around it; `pads` is ((top, bottom), (left, right)).  In memory the channels come last."""
-    (top, bottom), (left, right) = pads
-    h, w = x.shape[2:]
-    out = _channels_last((*x.shape[:2], h + top + bottom, w + left + right), value, x.dtype)
-    out[:, :, top:top + h, left:left + w] = x
-    return out
+    """x (N, C, H, W) with `value` around it, channels last in memory; `pads` is ((top, bottom), (left, right)).  x itself where they are 0."""
+    if not any(map(any, pads)):
+        return x
+    return np.pad(x.transpose(0, 2, 3, 1), ((0, 0), *pads, (0, 0)), constant_values=value).transpose(0, 3, 1, 2)
 
 gradient(frame)(lambda g, pads, shape: g[:, :, pads[0][0]:pads[0][0] + shape[2], pads[1][0]:pads[1][0] + shape[3]])     # what is inside
 
-def _framed(x, pads, value=0.0):
-    """`frame`, and x itself where there is nothing to add."""
-    return run(frame, x, pads, value) if any(pads[0] + pads[1]) else x
-
-# %% ../../modules/09_spatial/spatial_dev.py #6f6c54e8
 def lines(x, dim, kernel, stride, dilation, places):
     """What each position of a kernel sees along axis `dim` of x: a list of `kernel` slices, `places` long there."""
     before, end = (slice(None),) * dim, stride * (places - 1) + 1
@@ -117,7 +106,7 @@ def im2col(x, kernel_size, stride=1, padding=0, dilation=1):
     >>> im2col(Tensor([[[[1.0, 2.0], [3.0, 4.0]]]]), (1, 2)).tolist()
     [[[1.0, 3.0], [2.0, 4.0]]]
     """
-    x = _framed(x, tuple((p, p) for p in _pair(padding, "padding", 0)))
+    x = run(frame, x, tuple((p, p) for p in _pair(padding, "padding", 0)))
     seen = patches(x, _pair(kernel_size, "kernel_size"), _pair(stride, "stride"), _pair(dilation, "dilation"))
     n, oh, ow, kh, kw, c = seen.shape
     return seen.transpose(0, 5, 3, 4, 1, 2).reshape(n, c * kh * kw, oh * ow)
@@ -132,19 +121,17 @@ def col2im(cols, size, kernel_size, stride=1, padding=0, dilation=1):
     """
     kernel, stride, dilation = _pair(kernel_size, "kernel_size"), _pair(stride, "stride"), _pair(dilation, "dilation")
     (h, w), (down, across) = size, _pair(padding, "padding", 0)
-    places = [output_size(*each) for each in zip(size, kernel, stride, (down, across), dilation)]
-    cols = cols.reshape(len(cols), cols.shape[1] // math.prod(kernel), math.prod(kernel), *places)                       # (N, C, kh · kw, oh, ow)
+    places, count = [output_size(*each) for each in zip(size, kernel, stride, (down, across), dilation)], math.prod(kernel)
+    cols = cols.reshape(len(cols), cols.shape[1] // count, count, *places)      # (N, C, kh · kw, oh, ow)
     out = np.zeros((*cols.shape[:2], h + 2 * down, w + 2 * across), cols.dtype)
     for k, tap in enumerate(taps(out, 2, kernel, stride, dilation, places)):
         tap += cols[:, :, k]
     return out[:, :, down:down + h, across:across + w]
 
-
-# %% ../../modules/09_spatial/spatial_dev.py #1c2b0fda
 gradient(im2col)(lambda g, kernel_size, stride, padding, dilation, shape: run(col2im, g, shape[2:], kernel_size, stride, padding, dilation))
 gradient(col2im)(lambda g, kernel_size, stride, padding, dilation: run(im2col, g, kernel_size, stride, padding, dilation))
 
-# %% ../../modules/09_spatial/spatial_dev.py #7606d30f
+# %% ../../modules/09_spatial/spatial_dev.py #20dff577
 CACHE = 1 << 17                 # so many numbers of rows are made at a time
 # What large arrays leave goes back to the system, and comes again page by page, which is slow.  One freed early tells glibc to keep it.
 np.empty(2 ** 25 - 2 ** 16, np.uint8)
@@ -152,10 +139,9 @@ np.empty(2 ** 25 - 2 ** 16, np.uint8)
 def in_parts(shape):
     """The places of patches (N, oh, ow, kh, kw, C) in parts (images, lines), two slices: several images, or some lines of one."""
     n, height, *line = shape
-    count = max(1, CACHE // max(1, math.prod(line)))                         # lines at a time
-    if count < height:
-        return [(slice(i, i + 1), slice(r, min(r + count, height))) for i in range(n) for r in range(0, height, count)]
-    return [(slice(i, i + count // height), slice(0, height)) for i in range(0, n, count // height)]
+    count = max(1, CACHE // math.prod(line))                                 # lines at a time
+    images, rows = max(1, count // height), min(count, height)
+    return [(slice(i, i + images), slice(r, min(r + rows, height))) for i in range(0, n, images) for r in range(0, height, rows)]
 
 def rows_of(seen, groups):
     """Patches (n, oh, ow, kh, kw, C) as rows: (groups, places, kh · kw · C / groups)."""
@@ -199,7 +185,7 @@ def convolve_input(g, w, size, stride, dilation, groups):
     """The gradient of `convolve` for x: g (N, O, oh, ow), w (O, C / groups, kh, kw), size (H, W) -> (N, C, H, W).  Arrays here."""
     (n, _, *places), (_, fan_in, *kernel) = g.shape, w.shape
     g, dx = g.transpose(0, 2, 3, 1), np.zeros((n, *size, fan_in * groups), np.result_type(g, w))
-    per_tap = w.reshape(groups, -1, fan_in, math.prod(kernel)).transpose(3, 0, 1, 2).copy()       # (kh · kw, groups, O / groups, C / groups)
+    per_tap = w.reshape(groups, -1, fan_in, math.prod(kernel)).transpose(3, 0, 1, 2).copy()     # (kh · kw, groups, O / groups, C / groups)
     for images, rows in in_parts((n, *places, *kernel, fan_in * groups)):
         below, here = dx[images, rows.start * stride[0]:], (rows.stop - rows.start, places[1])
         slopes = by_group(g[images, rows], groups) @ per_tap
@@ -207,7 +193,8 @@ def convolve_input(g, w, size, stride, dilation, groups):
             tap += slope.transpose(1, 0, 2).reshape(tap.shape)
     return dx.transpose(0, 3, 1, 2)
 
-# %% ../../modules/09_spatial/spatial_dev.py #3990f784
+# %% ../../modules/09_spatial/spatial_dev.py #18067c95
+# Each of the three is linear in both of its inputs, and its gradients are the other two: it can be differentiated as often as you like.
 gradient(convolve_weight)(lambda h, x, g, stride, dilation, groups: (         # h: the gradient of what dw is used for
     run(convolve_input, g, h, x.shape[2:], stride, dilation, groups), run(convolve, x, h, None, stride, dilation, groups)))
 gradient(convolve_input)(lambda h, g, w, stride, dilation, groups: (
@@ -219,15 +206,19 @@ def _(g, need, x, w, stride, dilation, groups):
     dw = run(convolve_weight, x, g, w.shape[2:], stride, dilation, groups) if need[1] else None
     return dx, dw, g.sum(axis=2).sum(axis=(0, 2)) if need[2] else None       # along the lines first: long runs of memory
 
-# %% ../../modules/09_spatial/spatial_dev.py #9be43d96
-def _images_of(x, axes=4):
-    """(x as a Tensor with the axis N, whether that had to be added).  TypeError for whole numbers, ValueError for another number of axes."""
-    x = x if isinstance(x, Tensor) else Tensor(x)
-    if x.dtype.kind != "f":
-        raise TypeError(f"floats wanted, not {x.dtype}: divide by the largest value, or give Tensor a dtype")
-    if x.ndim not in (axes - 1, axes) or 0 in x.shape[-axes + 1:]:
-        raise ValueError(f"images ({'N, C, H, W' if axes == 4 else 'N, C, L'}) wanted, or one without N; this shape is {x.shape}")
-    return (x, False) if x.ndim == axes else (unsqueeze(x, 0), True)
+# %% ../../modules/09_spatial/spatial_dev.py #951dd1c3
+def _of_images(function):
+    """A function of images (N, C, H, W), which then takes a single one (C, H, W) too, refuses what is none, and tells its name in errors."""
+    @composed
+    @functools.wraps(function)
+    def checked(x, *args, **settings):
+        x = x if isinstance(x, Tensor) else Tensor(x)
+        if x.dtype.kind != "f":
+            raise TypeError(f"floats wanted, not {x.dtype}: divide by the largest value, or give Tensor a dtype")
+        if x.ndim not in (3, 4) or 0 in x.shape[-3:]:
+            raise ValueError(f"images (N, C, H, W) wanted, or one without N; this shape is {x.shape}")
+        return function(x, *args, **settings) if x.ndim == 4 else function(unsqueeze(x, 0), *args, **settings)[0]
+    return checked
 
 def _pads_of(padding, kernel, stride, dilation):
     """`padding` as ((top, bottom), (left, right))."""
@@ -237,7 +228,7 @@ def _pads_of(padding, kernel, stride, dilation):
         return tuple((d * (k - 1) // 2, d * (k - 1) - d * (k - 1) // 2) for k, d in zip(kernel, dilation))
     return tuple((p, p) for p in _pair(0 if padding == "valid" else padding, "padding", 0))
 
-@composed
+@_of_images
 def conv2d(x, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
     """x (N, C, H, W), weight (O, C / groups, kh, kw), bias (O,) -> (N, O, oh, ow).  As `torch.nn.functional.conv2d`.
 
@@ -246,7 +237,6 @@ def conv2d(x, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
     >>> conv2d(ones(1, 1, 3, 3), ones(1, 1, 2, 2)).tolist()
     [[[[4.0, 4.0], [4.0, 4.0]]]]
     """
-    x, single = _images_of(x)
     weight = weight if isinstance(weight, Tensor) else Tensor(weight)
     if weight.ndim != 4 or weight.dtype.kind != "f" or 0 in weight.shape:
         raise ValueError(f"a weight of floats (O, C / groups, kh, kw) wanted, not {weight.dtype} {weight.shape}")
@@ -255,20 +245,19 @@ def conv2d(x, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
     if bias is not None and np.shape(bias) != weight.shape[:1]:
         raise ValueError(f"the bias has shape {np.shape(bias)}; {weight.shape[0]} kernels need ({weight.shape[0]},)")
     kernel, stride, dilation = weight.shape[2:], _pair(stride, "stride"), _pair(dilation, "dilation")
-    x = frame(x, _pads_of(padding, kernel, stride, dilation))               # also where that is nothing: now the channels come last
+    x = frame(x, _pads_of(padding, kernel, stride, dilation))
     for size, k, d in zip(x.shape[2:], kernel, dilation):
         output_size(size, k, dilation=d)                                     # a ValueError where the kernel is too large
-    y = convolve(x, weight, bias, stride, dilation, groups)
-    return y[0] if single else y
+    return convolve(x, weight, bias, stride, dilation, groups)
 
 @composed
 def conv1d(x, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
     """x (N, C, L), weight (O, C / groups, k), bias (O,) -> (N, O, places).  As `torch.nn.functional.conv1d`."""
-    x, single = _images_of(x, 3)
+    if np.ndim(x) not in (2, 3):
+        raise ValueError(f"lines (N, C, L) wanted, or one without N; this shape is {np.shape(x)}")
     stride, dilation = (1, *_pair(stride, "stride", axes=1)), (1, *_pair(dilation, "dilation", axes=1))
     padding = padding if isinstance(padding, str) else (0, *_pair(padding, "padding", 0, axes=1))
-    y = conv2d(unsqueeze(x, 2), unsqueeze(weight, 2), bias, stride, padding, dilation, groups).squeeze(2)
-    return y[0] if single else y
+    return conv2d(unsqueeze(x, -2), unsqueeze(weight, -2), bias, stride, padding, dilation, groups).squeeze(-2)
 
 # %% ../../modules/09_spatial/spatial_dev.py #conv2d-layer
 class Conv2d(Module):
@@ -291,7 +280,6 @@ class Conv2d(Module):
         self.bias = Parameter(kaiming_uniform((out_channels,), math.sqrt(5), fan_in=fan_in, generator=generator)) if bias else None
 
     def forward(self, x):
-        """(N, in_channels, H, W) -> (N, out_channels, oh, ow)"""
         return self.function(x, self.weight, self.bias, self.stride, self.padding, self.dilation, self.groups)
 
 
@@ -299,13 +287,14 @@ class Conv1d(Conv2d):
     """The same along one axis: (N, in_channels, L) -> (N, out_channels, places).  As `torch.nn.Conv1d`."""
     function, axes = staticmethod(conv1d), 1
 
-# %% ../../modules/09_spatial/spatial_dev.py #bf2dffc4
+# %% ../../modules/09_spatial/spatial_dev.py #dcc8e761
 @op
 def scatter_lines(*parts, dim, size, stride, dilation):
     """Zeros of `size` along axis `dim`, with part k added at what position k of a kernel sees: the way back from `lines`."""
-    shape, places = parts[0].shape, parts[0].shape[dim]
-    out, overlap = _channels_last((*shape[:dim], size, *shape[dim + 1:]), 0.0, parts[0].dtype), dilation * (len(parts) - 1) >= stride
-    for part, line in zip(parts, lines(out, dim, len(parts), stride, dilation, places)):
+    (n, c, *image), places = parts[0].shape, parts[0].shape[dim]
+    image[dim - 2], overlap = size, dilation * (len(parts) - 1) >= stride
+    out = np.zeros((n, *image, c), parts[0].dtype).transpose(0, 3, 1, 2)     # in memory the channels come last
+    for line, part in zip(lines(out, dim, len(parts), stride, dilation, places), parts):
         np.add(line, part, out=line) if overlap else np.copyto(line, part)
     return out, {"how": (len(parts), stride, dilation, places)}
 
@@ -331,7 +320,7 @@ def _(g, x, out, dim, kernel, stride, dilation, places):
         g = g - shares[-1]
     return run(scatter_lines, *shares, g, dim=dim, size=x.shape[dim], stride=stride, dilation=dilation)
 
-# %% ../../modules/09_spatial/spatial_dev.py #741c232d
+# %% ../../modules/09_spatial/spatial_dev.py #7f537cf7
 @op
 def sum_along(x, dim, kernel, stride, dilation, places):
     """The sum of each window along axis `dim`."""
@@ -342,54 +331,49 @@ gradient(sum_along)(lambda g, dim, kernel, stride, dilation, shape: run(
 
 def _pool_axes(x, kernel_size, stride, padding, dilation, ceil_mode):
     """For axes 2 and 3 of x: what `lines` wants to know, and the padding (before, after) that the windows need."""
-    settings = _pair(kernel_size, "kernel_size"), _pair(kernel_size if stride is None else stride, "stride"), _pair(padding, "padding", 0)
+    kernel, stride = _pair(kernel_size, "kernel_size"), _pair(kernel_size if stride is None else stride, "stride")
     axes, pads = [], []
-    for dim, size, k, s, p, d in zip((2, 3), x.shape[2:], *settings, _pair(dilation, "dilation")):
+    for dim, size, k, s, p, d in zip((2, 3), x.shape[2:], kernel, stride, _pair(padding, "padding", 0), _pair(dilation, "dilation")):
         if p > k // 2:
             raise ValueError(f"padding {p} is more than half of the kernel, {k}")
-        # with ceil_mode the last window may stick out, but must begin inside
         places = min(output_size(size + (s - 1 if ceil_mode else 0), k, s, p, d), -(-(size + p) // s))
         axes.append((dim, k, s, d, places))
         pads.append((p, max(0, s * (places - 1) + d * (k - 1) + 1 - size - p)))
     return axes, tuple(pads)
 
-@composed
+@_of_images
 def max_pool2d(x, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False):
-    """The largest number of each window: (N, C, H, W) -> (N, C, oh, ow); stride None is the kernel's.  As `torch.nn.functional.max_pool2d`.
+    """The largest number of each window: (N, C, H, W) -> (N, C, oh, ow); stride None: the kernel's.  As `torch.nn.functional.max_pool2d`.
 
     >>> max_pool2d(Tensor([[[[1.0, 3.0, 2.0, 0.0], [4.0, 2.0, 1.0, 1.0]]]]), 2)
     Tensor([[[[4., 2.]]]])
     """
-    x, single = _images_of(x)
     axes, pads = _pool_axes(x, kernel_size, stride, padding, dilation, ceil_mode)
-    x = _framed(x, pads, -math.inf)
+    x = frame(x, pads, -math.inf)
     for axis in reversed(axes):                                  # within each line first: of equal numbers the first is torch's first
         x = max_along(x, *axis)
-    return x[0] if single else x
+    return x
 
-@composed
+@_of_images
 def avg_pool2d(x, kernel_size, stride=None, padding=0, ceil_mode=False, count_include_pad=True):
     """The mean of each window: (N, C, H, W) -> (N, C, oh, ow); stride None is the kernel's.  As `torch.nn.functional.avg_pool2d`."""
-    x, single = _images_of(x)
     axes, pads = _pool_axes(x, kernel_size, stride, padding, 1, ceil_mode)
     inner = tuple((p, min(p, after)) for p, after in pads)       # what sticks out behind it is never counted
-    count = _framed(np.ones((1, 1, *x.shape[2:])), inner, float(count_include_pad))
-    count, x = _framed(count, tuple((0, after - p) for (_, after), (_, p) in zip(pads, inner))), _framed(x, pads)
+    count = run(frame, np.ones((1, 1, *x.shape[2:])), inner, float(count_include_pad))
+    count, x = run(frame, count, tuple((0, after - p) for (_, after), (_, p) in zip(pads, inner))), frame(x, pads)
     for axis in axes:
         x, count = sum_along(x, *axis), run(sum_along, count, *axis)
-    x = x * Tensor(1.0 / count, dtype=x.dtype)
-    return x[0] if single else x
+    return x * Tensor(1.0 / count, dtype=x.dtype)
 
-@composed
+@_of_images
 def adaptive_avg_pool2d(x, output_size):
-    """The means of `output_size` windows that cover each image evenly: (N, C, H, W) -> (N, C, *output_size); None keeps a size.  As torch's."""
-    x, single = _images_of(x)
+    """The means of `output_size` windows that cover each image: (N, C, H, W) -> (N, C, *output_size); None keeps a size.  As torch's."""
     wanted = output_size if isinstance(output_size, (tuple, list)) else (output_size, output_size)
     counts = _pair([size if n is None else n for size, n in zip(x.shape[2:], wanted, strict=True)], "output_size")
     for dim, size, n in zip((2, 3), x.shape[2:], counts):
         ends = [(k * size // n, -(-(k + 1) * size // n)) for k in range(n)]                  # rounded down, and up
         x = stack([x[(*[slice(None)] * dim, slice(*end))].mean(dim) for end in ends], dim)
-    return x[0] if single else x
+    return x
 
 # %% ../../modules/09_spatial/spatial_dev.py #fe83a658
 class Pool(Module):
@@ -471,21 +455,22 @@ def _(g, need, x, running_mean, running_var, weight, training, eps):
     dw, db = ((t.sum(axis=0).sum(axis=1) if wanted else None) for t, wanted in ((g * normal, need[3]), (g, need[4])))
     return dx.reshape(shape), None, None, dw, db
 
-# %% ../../modules/09_spatial/spatial_dev.py #bb13cc9c
+# %% ../../modules/09_spatial/spatial_dev.py #b75b3d63
 class BatchNorm2d(Module):
     """`batch_norm` with weights and running statistics: (N, C, H, W) -> the same shape.  As `torch.nn.BatchNorm2d`."""
     axes = (4,)
 
     def __init__(self, num_features, eps=1e-5, momentum=0.1, affine=True, track_running_stats=True):
-        self.num_features, self.eps, self.momentum, self.affine, self.track_running_stats = num_features, eps, momentum, affine, track_running_stats
+        self.num_features, self.eps, self.momentum = num_features, eps, momentum
+        self.affine, self.track_running_stats = affine, track_running_stats
         self.weight, self.bias = (Parameter(ones(num_features)), Parameter(zeros(num_features))) if affine else (None, None)
         buffers = (zeros(num_features), ones(num_features), Tensor(0)) if track_running_stats else (None, None, None)
         self.running_mean, self.running_var, self.num_batches_tracked = buffers              # plain Tensors: saved, and not trained
 
     def forward(self, x):
-        """(N, C, …) -> the same shape; ValueError where the channels or the axes are others."""
         if x.ndim not in self.axes or x.shape[1] != self.num_features:
-            raise ValueError(f"{type(self).__name__}: {self.num_features} channels in {' or '.join(map(str, self.axes))} axes wanted, not {x.shape}")
+            axes = " or ".join(map(str, self.axes))
+            raise ValueError(f"{type(self).__name__}: {self.num_features} channels in {axes} axes wanted, not {x.shape}")
         momentum, by_batch = self.momentum, self.training or not self.track_running_stats
         if self.training and self.track_running_stats:
             self.num_batches_tracked.data += 1
