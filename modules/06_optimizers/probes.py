@@ -70,7 +70,8 @@ def groups(tinytorch, rng):
 def refused_groups(tinytorch, rng):
     a, b, c = (tensor(tinytorch, np.ones(2, "float32")) for _ in range(3))
     wrong = [[a, b], [{"params": [a]}, {"params": [b]}], [{"params": [a]}, {"params": [b]}, {"params": [c, a]}], [{"params": a}, {"params": a}],
-             [{"params": [a]}, {"params": [b, b * 1.0]}], [{"params": [a, 3.0]}], [{"params": [a], "lr": -float(rng.uniform())}], [], a, [{"params": {a}}]]
+             [{"params": [a]}, {"params": [b, b * 1.0]}], [{"params": [a, 3.0]}],
+             [{"params": [a], "lr": -float(rng.uniform())}], [], a, [{"params": {a}}]]
     return [raised(lambda: tinytorch.Optimizer(params, {"lr": 0.1, "momentum": 0.0})) for params in wrong]
 
 
@@ -116,29 +117,33 @@ def scratch(tinytorch, rng):
 
 @probe("test-sgd", close(2e-5))
 def velocities(tinytorch, rng):
-    settings = [{}, {"lr": 0.1}, {"lr": 0.1, "momentum": 0.9}, {"lr": 0.1, "momentum": 0.5, "nesterov": True}, {"lr": 0.1, "momentum": 0.5, "dampening": 0.25},
-                {"lr": 0.1, "weight_decay": 0.1}, {"lr": 0.1, "momentum": float(rng.uniform(0.1, 0.9)), "weight_decay": 0.2, "nesterov": True},
-                {"lr": 0.1, "momentum": float(rng.uniform(0.1, 0.9)), "weight_decay": 0.2, "dampening": float(rng.uniform(0.1, 0.9))}]
+    some = lambda: float(rng.uniform(0.1, 0.9))
+    settings = [dict(), dict(lr=0.1), dict(lr=0.1, momentum=0.9), dict(lr=0.1, momentum=0.5, nesterov=True),
+                dict(lr=0.1, momentum=0.5, dampening=0.25), dict(lr=0.1, weight_decay=0.1),
+                dict(lr=0.1, momentum=some(), weight_decay=0.2, nesterov=True),
+                dict(lr=0.1, momentum=some(), weight_decay=0.2, dampening=some())]
     return [path(tinytorch, rng, lambda p: tinytorch.SGD(p, **s)) for s in settings]
 
 
 @probe("test-adagrad", close(2e-5))
 def sums(tinytorch, rng):
-    settings = [{}, {"lr": 0.1, "lr_decay": 0.5}, {"lr": 0.1, "initial_accumulator_value": float(rng.uniform())}, {"lr": 0.1, "weight_decay": 0.3, "eps": 0.5}]
+    settings = [dict(), dict(lr=0.1, lr_decay=0.5), dict(lr=0.1, initial_accumulator_value=float(rng.uniform())),
+                dict(lr=0.1, weight_decay=0.3, eps=0.5)]
     return [path(tinytorch, rng, lambda p: tinytorch.Adagrad(p, **s)) for s in settings]
 
 
 @probe("test-rmsprop", close(2e-5))
 def averages(tinytorch, rng):
-    settings = [{}, {"lr": 0.1, "alpha": 0.5}, {"lr": 0.1, "alpha": float(rng.uniform(0.2, 0.9)), "momentum": float(rng.uniform(0.2, 0.9))},
-                {"lr": 0.1, "weight_decay": 0.3, "eps": 0.5}, {"lr": 0.1, "weight_decay": 0.3, "momentum": 0.5}]
+    settings = [dict(), dict(lr=0.1, alpha=0.5), dict(lr=0.1, alpha=float(rng.uniform(0.2, 0.9)), momentum=float(rng.uniform(0.2, 0.9))),
+                dict(lr=0.1, weight_decay=0.3, eps=0.5), dict(lr=0.1, weight_decay=0.3, momentum=0.5)]
     return [path(tinytorch, rng, lambda p: tinytorch.RMSprop(p, **s)) for s in settings]
 
 
 @probe("test-adam", close(2e-5))
 def corrected(tinytorch, rng):
-    settings = [{}, {"lr": 0.1, "betas": (0.5, 0.75)}, {"lr": 0.1, "betas": (float(rng.uniform(0.2, 0.9)), float(rng.uniform(0.5, 0.99))), "eps": 0.5},
-                {"lr": 0.1, "weight_decay": 0.3}, {"lr": 0.1, "betas": (0.0, 0.9)}]
+    betas = float(rng.uniform(0.2, 0.9)), float(rng.uniform(0.5, 0.99))
+    settings = [dict(), dict(lr=0.1, betas=(0.5, 0.75)), dict(lr=0.1, betas=betas, eps=0.5), dict(lr=0.1, weight_decay=0.3),
+                dict(lr=0.1, betas=(0.0, 0.9))]
     return [path(tinytorch, rng, lambda p: tinytorch.Adam(p, **s)) for s in settings]
 
 
@@ -149,7 +154,8 @@ def a_long_walk(tinytorch, rng):
 
 @probe("test-adamw", close(2e-5))
 def shrunk(tinytorch, rng):
-    settings = [{}, {"lr": 0.1, "weight_decay": 0.5}, {"lr": 0.1, "weight_decay": 0.0}, {"lr": float(rng.uniform()), "betas": (0.5, 0.75), "eps": 0.1, "weight_decay": 0.2}]
+    settings = [dict(), dict(lr=0.1, weight_decay=0.5), dict(lr=0.1, weight_decay=0.0),
+                dict(lr=float(rng.uniform()), betas=(0.5, 0.75), eps=0.1, weight_decay=0.2)]
     return [path(tinytorch, rng, lambda p: tinytorch.AdamW(p, **s)) for s in settings]
 
 
@@ -169,12 +175,12 @@ def stopped(tinytorch, rng, name, settings):
             optimizer.step()
     go(optimizer, params)
     saved = optimizer.state_dict()
-    before = {"state": {i: {k: np.array(x) for k, x in entries.items()} for i, entries in saved["state"].items()}, "param_groups": saved["param_groups"]}
+    before = {i: {k: np.array(x) for k, x in entries.items()} for i, entries in saved["state"].items()}
     go(optimizer, params)
     fresh.load_state_dict(saved)
     kept = [[type(x).__name__ for _, x in sorted(fresh.state.get(p, {}).items())] for p in others]
     go(fresh, others)
-    return [sorted(saved), before["state"], before["param_groups"], saved["state"], kept, [p.data for p in others],
+    return [sorted(saved), before, saved["param_groups"], saved["state"], kept, [p.data for p in others],
             [[p is q for p, q in zip(group["params"], ps)] for group, ps in zip(fresh.param_groups, (others[:3], others[3:]))],
             [{k: v for k, v in group.items() if k != "params"} for group in fresh.param_groups],
             [sorted(group) for group in optimizer.param_groups], [len(optimizer.param_groups[0]["params"])]]
@@ -194,14 +200,16 @@ def odd_states(tinytorch, rng):
         return p, tinytorch.Adam([p])
     (p, optimizer), (_, other) = adam(), adam()
     groups = other.state_dict()["param_groups"]
-    optimizer.load_state_dict({"state": {0: {"step": np.float64(3), "exp_avg": [0.5, 1.0], "exp_avg_sq": np.ones(2), "nothing": None}}, "param_groups": groups})
+    state = {"step": np.float64(3), "exp_avg": [0.5, 1.0], "exp_avg_sq": np.ones(2), "nothing": None}
+    optimizer.load_state_dict({"state": {0: state}, "param_groups": groups})
     loaded = {k: [str(getattr(x, "dtype", type(x).__name__)), x] for k, x in sorted(optimizer.state[p].items())}
     wrong = [{"state": {}, "param_groups": []}, {"state": {0: {"exp_avg": np.ones(3)}}, "param_groups": groups},
              {"state": {}, "param_groups": [{**groups[0], "maximize": True}]}, {"state": {}, "param_groups": [{"params": [0], "lr": 0.1}]}]
     empty = {"state": {}, "param_groups": [{**groups[0], "lr": 0.5, "initial_lr": 0.75}]}
     refused = [raised(lambda: optimizer.load_state_dict(state)) for state in wrong]
     optimizer.load_state_dict(empty)
-    return [loaded, refused, optimizer.param_groups[0]["lr"], optimizer.param_groups[0]["initial_lr"], sorted(empty["param_groups"][0]), len(optimizer.state)]
+    group = optimizer.param_groups[0]
+    return [loaded, refused, group["lr"], group["initial_lr"], sorted(empty["param_groups"][0]), len(optimizer.state)]
 
 
 # ---- schedules ----------------------------------------------------------------------------------
@@ -225,8 +233,9 @@ def schedules(tinytorch, rng):
     steep, decay = lambda o: tinytorch.StepLR(o, n, share), lambda o: tinytorch.ExponentialLR(o, share ** 0.1)
     warm, wave = lambda o: tinytorch.LinearWarmup(o, n, share), lambda o: tinytorch.CosineAnnealingLR(o, n, low)
     plain = lambda o: tinytorch.CosineAnnealingLR(o, n)
-    chains = [[steep], [decay], [warm], [wave], [plain], [lambda o: tinytorch.StepLR(o, 1)], [lambda o: tinytorch.StepLR(o, 3)], [tinytorch.LinearWarmup],
-              [steep, decay], [warm, wave], [wave, steep], [warm, warm], [plain, decay, warm], [lambda o: tinytorch.LinearWarmup(o, 1, 1.0)]]
+    chains = [[steep], [decay], [warm], [wave], [plain], [lambda o: tinytorch.StepLR(o, 1)], [lambda o: tinytorch.StepLR(o, 3)],
+              [tinytorch.LinearWarmup], [lambda o: tinytorch.LinearWarmup(o, 1, 1.0)],
+              [steep, decay], [warm, wave], [wave, steep], [warm, warm], [plain, decay, warm]]
     return [rates(tinytorch, lambda o: [make(o) for make in chain], 30) for chain in chains]
 
 
@@ -234,8 +243,9 @@ def schedules(tinytorch, rng):
 def plateaus(tinytorch, rng):
     answers = []
     for mode in ("min", "max"):
-        for settings in [{}, {"patience": 0}, {"patience": 2, "cooldown": 3}, {"patience": 1, "threshold": 0.3}, {"patience": 1, "threshold": 0.3, "threshold_mode": "abs"},
-                         {"patience": 0, "cooldown": 1, "min_lr": 0.03, "factor": 0.7}, {"patience": 1, "min_lr": [0.2, 0.01], "factor": 0.5}]:
+        for settings in [dict(), dict(patience=0), dict(patience=2, cooldown=3), dict(patience=1, threshold=0.3),
+                         dict(patience=1, threshold=0.3, threshold_mode="abs"), dict(patience=0, cooldown=1, min_lr=0.03, factor=0.7),
+                         dict(patience=1, min_lr=[0.2, 0.01], factor=0.5)]:
             metrics = rng.normal(size=60).cumsum() * rng.choice([-1, 1]) + rng.integers(0, 3, size=60)
             kept = []
             def make(optimizer):
@@ -258,13 +268,12 @@ def a_network(tinytorch, rng):
         optimizer = make(params)
         scheduler = tinytorch.CosineAnnealingLR(optimizer, 12)
         for _ in range(10):
-            def closure():
-                optimizer.zero_grad()
-                difference = tinytorch.sigmoid(x @ params[0] + params[1]) @ params[2] - y
-                loss = (difference * difference).mean()
-                loss.backward()
-                return loss
-            answers.append(optimizer.step(closure))
+            optimizer.zero_grad()
+            difference = tinytorch.sigmoid(x @ params[0] + params[1]) @ params[2] - y
+            loss = (difference * difference).mean()
+            loss.backward()
+            optimizer.step()
+            answers.append(loss)
             scheduler.step()
     return answers
 

@@ -14,6 +14,7 @@ import warnings
 import numpy as np
 import pytest
 
+import tinytorch as tt
 from tinytorch import Tensor, optim
 
 torch = pytest.importorskip("torch", reason="torch is only installed where conformance is checked: see the extra `conformance`")
@@ -188,6 +189,14 @@ def test_a_generator_is_read_and_a_parameter_that_is_twice_in_a_group_is_warned_
     assert a.item() == pytest.approx(q.item()) == pytest.approx(0.8)
 
 
+def test_a_gradient_of_another_shape_is_refused():
+    a = Tensor([[1.0, 1.0, 1.0]], requires_grad=True)
+    a.grad = Tensor([[1.0], [1.0], [1.0]])
+    with pytest.raises(ValueError, match=r"SGD.*\(1, 3\).*\(3, 1\)"):
+        optim.SGD([a]).step()
+    assert a.numpy().tolist() == [[1.0, 1.0, 1.0]]
+
+
 # ---- saved and restored -------------------------------------------------------------------------
 
 def as_torch(state):
@@ -347,3 +356,35 @@ def test_a_schedule_wants_an_optimizer():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         optim.StepLR(optim.SGD([Tensor([1.0])]), 3).step()
+
+
+@pytest.mark.parametrize("make, words", [
+    (lambda o: optim.LinearWarmup(o, 5, 0.0), "start_factor"), (lambda o: optim.LinearWarmup(o, 0), "total_iters"),
+    (lambda o: optim.ReduceLROnPlateau(o, "least"), "mode"), (lambda o: optim.ReduceLROnPlateau(o, factor=1.0), "factor"),
+    (lambda o: optim.StepLR(o, 3).load_state_dict({"gamma": 0.1}), "StepLR.*step_size.*last_epoch")])
+def test_schedules_that_make_no_sense_are_refused(make, words):
+    with pytest.raises(ValueError, match=words):
+        make(optim.SGD([Tensor([1.0])], lr=0.3))
+
+
+def test_a_closure_computes_the_loss_with_gradients_and_is_given_back():
+    results = []
+    for package in (torch, tt):
+        w = package.tensor([3.0], requires_grad=True)
+        optimizer = (torch.optim if package is torch else optim).SGD([w], lr=0.25)
+
+        def closure(w=w, optimizer=optimizer):
+            optimizer.zero_grad()
+            loss = (w * w).sum()
+            loss.backward()
+            return loss
+
+        with package.no_grad():
+            loss = optimizer.step(closure)
+        results.append((loss.item(), w.tolist(), optimizer.step()))
+    assert results[0] == results[1] == (9.0, [1.5], None)
+
+
+def test_an_optimizer_tells_its_settings():
+    shown = repr(optim.Adam([{"params": [Tensor([1.0])]}, {"params": [Tensor([1.0])], "lr": 0.5}], lr=0.1))
+    assert shown.startswith("Adam(1 parameters, lr=0.1") and "; 1 parameters, lr=0.5" in shown

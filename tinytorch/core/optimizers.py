@@ -16,18 +16,17 @@ import numpy as np
 from .autograd import enable_grad
 from .tensor import Tensor
 
-# %% ../../modules/06_optimizers/optimizers_dev.py #e368b7c4
+# %% ../../modules/06_optimizers/optimizers_dev.py #daa437b5
 def settings_checked(name, group):
     """The group as it is.  ValueError, in the name of an optimizer, for settings that make no sense."""
-    for key, value in group.items():
-        if key in ("lr", "momentum", "weight_decay", "alpha", "betas", "eps", "lr_decay", "initial_accumulator_value") and not np.min(value) >= 0:
-            raise ValueError(f"{name}: {key} must be 0 or more, not {value}")
+    for key in "lr momentum weight_decay alpha betas eps lr_decay initial_accumulator_value".split():
+        if not np.min(group.get(key, 0)) >= 0:                   # nan, too
+            raise ValueError(f"{name}: {key} must be 0 or more, not {group[key]}")
     if max(group.get("betas", [0])) >= 1:
         raise ValueError(f"{name}: betas must be below 1, not {group['betas']}; usual are (0.9, 0.999)")
     if group.get("nesterov") and (group["momentum"] <= 0 or group["dampening"]):
         raise ValueError(f"{name}: nesterov needs a momentum above 0 and a dampening of 0")
     return group
-
 
 class Optimizer:
     """Holds parameters in groups, each with its settings.  As `torch.optim.Optimizer`.
@@ -36,9 +35,10 @@ class Optimizer:
     A subclass writes `update(p, g, state, group)`, which changes the array `p` in place.
     """
     def __init__(self, params, defaults):
-        name, groups = type(self).__name__, [params] if isinstance(params, Tensor) else list(params)
+        name = type(self).__name__
         if isinstance(params, Tensor):
             raise TypeError(f"{name}: a list of Tensors wanted, not one Tensor; write [w]")
+        groups = list(params)
         if not groups:
             raise ValueError(f"{name}: no parameters to optimize; a generator can be read only once, so make a list of it")
         self.defaults, self.state, self.param_groups = defaults, {}, []
@@ -71,15 +71,13 @@ def _add_param_group(self, group):
     group = {**self.defaults, **group, "params": params}
     self.param_groups.append(settings_checked(name, group))
 
-
 Optimizer.add_param_group = _add_param_group
 
-# %% ../../modules/06_optimizers/optimizers_dev.py #83b2df5c
+# %% ../../modules/06_optimizers/optimizers_dev.py #85f06e22
 def _zero_grad(self, set_to_none=True):
     """Forget all gradients; with set_to_none=False those that are there become zeros.  As `torch.optim.Optimizer.zero_grad`."""
     for p in [p for group in self.param_groups for p in group["params"] if p.grad is not None]:
         p.grad = None if set_to_none else Tensor(np.zeros_like(p.grad.data), dtype=p.grad.dtype)
-
 
 def _step(self, closure=None):
     """Update every parameter that has a gradient, in place.  `closure`, if there is one, computes the loss first; it is returned."""
@@ -88,20 +86,16 @@ def _step(self, closure=None):
         with enable_grad():
             loss = closure()
     for group in self.param_groups:
-        for p in group["params"]:
-            if p.grad is None:
-                continue
+        for p in [p for p in group["params"] if p.grad is not None]:
             if p.grad.shape != p.shape:
                 raise ValueError(f"{type(self).__name__}: a parameter of shape {p.shape} has a gradient of shape {p.grad.shape}")
             self.update(p.data, p.grad.data, self.state.setdefault(p, {}), group)
     return loss
 
-
 Optimizer.zero_grad, Optimizer.step = _zero_grad, _step
 
 # %% ../../modules/06_optimizers/optimizers_dev.py #blocks
 BLOCK_SIZE = 1 << 15                                             # numbers; five such blocks of float32 take 640 KB
-
 
 def blocks(p, g, *kept, decay=0.0):
     """Yield (p, g, *kept, u) block by block: views to write into, `g` with decay · p added, and scratch `u`.
@@ -115,7 +109,8 @@ def blocks(p, g, *kept, decay=0.0):
         arrays = [a.reshape(-1) for a in arrays]
     n = len(arrays[0])
     rows = max(1, BLOCK_SIZE * n // max(p.size, 1))              # flat: BLOCK_SIZE
-    u, d = (np.empty_like(arrays[0][:rows]) if wanted else None for wanted in (True, decay))
+    u = np.empty_like(arrays[0][:rows])
+    d = np.empty_like(u) if decay else None
     for at in range(0, n, rows):
         p, g, *kept = [a[at:at + rows] for a in arrays]
         if decay:
@@ -123,7 +118,7 @@ def blocks(p, g, *kept, decay=0.0):
         yield (p, g, *kept, u[:len(p)])
 
 
-# %% ../../modules/06_optimizers/optimizers_dev.py #d0357499
+# %% ../../modules/06_optimizers/optimizers_dev.py #882a4747
 def kept(state, p, **start):
     """The arrays of these names in `state`, of p's shape and dtype; new ones are filled with the number given for them."""
     for name, number in start.items():
@@ -131,12 +126,10 @@ def kept(state, p, **start):
             state[name] = np.full_like(p, number)
     return [state[name] for name in start]
 
-
 def blend(a, keep, x, share, u):
     """a = keep · a + share · x, in place; `u` is scratch, and may be x."""
     a *= keep
     a += x if share == 1 else np.multiply(x, share, out=u)
-
 
 def scaled(x, v, eps, u):
     """x / (√v + eps), written into `u`."""
@@ -153,23 +146,20 @@ class SGD(Optimizer):
     def __init__(self, params, lr=1e-3, momentum=0.0, dampening=0.0, weight_decay=0.0, nesterov=False):
         super().__init__(params, dict(lr=lr, momentum=momentum, dampening=dampening, weight_decay=weight_decay, nesterov=nesterov))
 
+    def update(self, p, g, state, group):
+        """One step of the array p."""
+        lr, momentum, decay = group["lr"], group["momentum"], group["weight_decay"]
+        if not momentum:
+            for p, g, u in blocks(p, g, decay=decay):
+                p -= np.multiply(g, lr, out=u)
+            return
+        first = "momentum_buffer" not in state
+        buffer, = kept(state, p, momentum_buffer=0.0)
+        for p, g, b, u in blocks(p, g, buffer, decay=decay):
+            blend(b, momentum, g, 1.0 if first else 1 - group["dampening"], u)
+            ahead = np.add(g, np.multiply(b, momentum, out=u), out=u) if group["nesterov"] else b
+            p -= np.multiply(ahead, lr, out=u)
 
-def _sgd(self, p, g, state, group):
-    """One step of the array p."""
-    lr, momentum, decay = group["lr"], group["momentum"], group["weight_decay"]
-    if not momentum:
-        for p, g, u in blocks(p, g, decay=decay):
-            p -= np.multiply(g, lr, out=u)
-        return
-    first = "momentum_buffer" not in state
-    buffer, = kept(state, p, momentum_buffer=0.0)
-    for p, g, b, u in blocks(p, g, buffer, decay=decay):
-        blend(b, momentum, g, 1.0 if first else 1 - group["dampening"], u)
-        ahead = np.add(g, np.multiply(b, momentum, out=u), out=u) if group["nesterov"] else b
-        p -= np.multiply(ahead, lr, out=u)
-
-
-SGD.update = _sgd
 
 # %% ../../modules/06_optimizers/optimizers_dev.py #adagrad
 class Adagrad(Optimizer):
@@ -222,21 +212,18 @@ class Adam(Optimizer):
     def __init__(self, params, lr=1e-3, betas=(0.9, 0.999), eps=1e-8, weight_decay=0.0):
         super().__init__(params, dict(lr=lr, betas=betas, eps=eps, weight_decay=weight_decay))
 
+    def update(self, p, g, state, group):
+        """One step of the array p."""
+        lr, (beta1, beta2), eps = group["lr"], group["betas"], group["eps"]
+        t = state["step"] = state.get("step", 0) + 1
+        averages = kept(state, p, exp_avg=0.0, exp_avg_sq=0.0)
+        r = math.sqrt(1 - beta2 ** t)
+        size, small = lr * r / (1 - beta1 ** t), eps * r
+        for p, g, m, v, u in blocks(p, g, *averages, decay=group["weight_decay"]):
+            blend(m, beta1, g, 1 - beta1, u)
+            blend(v, beta2, np.multiply(g, g, out=u), 1 - beta2, u)
+            p -= np.multiply(scaled(m, v, small, u), size, out=u)
 
-def _adam(self, p, g, state, group):
-    """One step of the array p."""
-    lr, (beta1, beta2), eps = group["lr"], group["betas"], group["eps"]
-    t = state["step"] = state.get("step", 0) + 1
-    averages = kept(state, p, exp_avg=0.0, exp_avg_sq=0.0)
-    r = math.sqrt(1 - beta2 ** t)
-    size, small = lr * r / (1 - beta1 ** t), eps * r
-    for p, g, m, v, u in blocks(p, g, *averages, decay=group["weight_decay"]):
-        blend(m, beta1, g, 1 - beta1, u)
-        blend(v, beta2, np.multiply(g, g, out=u), 1 - beta2, u)
-        p -= np.multiply(scaled(m, v, small, u), size, out=u)
-
-
-Adam.update = _adam
 
 # %% ../../modules/06_optimizers/optimizers_dev.py #adamw
 class AdamW(Adam):
@@ -258,19 +245,18 @@ def _state_dict(self):
              for p, i in places.items() if self.state.get(p)}
     return {"state": state, "param_groups": [{**group, "params": [places[p] for p in group["params"]]} for group in self.param_groups]}
 
-
 def _load_state_dict(self, saved):
     """Go on from `saved`, as from `state_dict()` of ours or torch's.  ValueError where it does not fit; nothing is changed then."""
     name, groups = type(self).__name__, saved["param_groups"]
-    params = {i: p for old, ours in zip(groups, self.param_groups) for i, p in zip(old["params"], ours["params"])}
-    entries = {i: {key: x for key, x in kept.items() if x is not None} for i, kept in saved["state"].items()}
     theirs, here = ([len(group["params"]) for group in some] for some in (groups, self.param_groups))
     if theirs != here:
         raise ValueError(f"{name}: saved were groups of {theirs} parameters, and here are groups of {here}")
+    params = {i: p for old, ours in zip(groups, self.param_groups) for i, p in zip(old["params"], ours["params"])}
+    entries = {i: {key: x for key, x in kept.items() if x is not None} for i, kept in saved["state"].items()}
     wrong = [f"{key} is missing" for old in groups for key in self.defaults if key not in old]
     wrong += [f"{key} was on" for old in groups for key in ("amsgrad", "centered", "maximize") if old.get(key)]
-    wrong += [f"{key} of parameter {i} has shape {np.shape(x)}, not {params[i].shape}" for i, kept in entries.items() for key, x in kept.items()
-              if key != "step" and np.shape(x) != params[i].shape]
+    wrong += [f"{key} of parameter {i} has shape {np.shape(x)}, not {params[i].shape}" for i, kept in entries.items()
+              for key, x in kept.items() if key != "step" and np.shape(x) != params[i].shape]
     if wrong:
         raise ValueError(f"{name}: this state does not fit: {'; '.join(wrong)}")
     self.state = {params[i]: {key: int(x) if key == "step" else np.array(x, params[i].dtype) for key, x in kept.items()}
@@ -278,10 +264,9 @@ def _load_state_dict(self, saved):
     for old, ours in zip(groups, self.param_groups):
         ours.update({**old, "params": ours["params"]})
 
-
 Optimizer.state_dict, Optimizer.load_state_dict = _state_dict, _load_state_dict
 
-# %% ../../modules/06_optimizers/optimizers_dev.py #f2c61866
+# %% ../../modules/06_optimizers/optimizers_dev.py #4cb035c9
 class Scheduler:
     """Changes the learning rates of an optimizer's groups, each step a little.  A subclass writes `next_lr(lr, base, t)`.
 
@@ -311,7 +296,7 @@ class Scheduler:
 
     def state_dict(self):
         """Its settings and where it is; the learning rates themselves are in the optimizer's state."""
-        return {name: list(x) if isinstance(x, list) else x for name, x in vars(self).items() if name != "optimizer"}
+        return {name: x for name, x in vars(self).items() if name != "optimizer"}
 
     def load_state_dict(self, saved):
         """Go on from `saved`.  ValueError where something is missing."""
@@ -329,7 +314,6 @@ class StepLR(Scheduler):
         """lr · gamma where t is a multiple of step_size, else lr."""
         return lr * self.gamma if t % self.step_size == 0 else lr
 
-
 class ExponentialLR(Scheduler):
     """lr · gamma every step.  As `torch.optim.lr_scheduler.ExponentialLR`."""
     def __init__(self, optimizer, gamma):
@@ -338,7 +322,6 @@ class ExponentialLR(Scheduler):
     def next_lr(self, lr, base, t):
         """lr · gamma."""
         return self.gamma * lr
-
 
 class LinearWarmup(Scheduler):
     """From start_factor · lr up to lr in `total_iters` steps.  As `torch.optim.lr_scheduler.LinearLR`."""
@@ -351,7 +334,6 @@ class LinearWarmup(Scheduler):
         """lr · s(t) / s(t - 1); s rises from start_factor to 1 and stays there."""
         now, before = (min(1.0, self.start_factor + (1 - self.start_factor) * k / self.total_iters) for k in (t, t - 1))
         return lr * (now / before)
-
 
 class CosineAnnealingLR(Scheduler):
     """Half a cosine from lr down to `eta_min` in `T_max` steps, and up again.  As `torch.optim.lr_scheduler.CosineAnnealingLR`."""
@@ -375,7 +357,7 @@ class ReduceLROnPlateau(Scheduler):
                              f"not {factor}, {mode!r} and {threshold_mode!r}")
         super().__init__(optimizer, mode=mode, factor=factor, patience=patience, threshold=threshold, threshold_mode=threshold_mode,
                          cooldown=cooldown, eps=eps, cooldown_counter=0, num_bad_epochs=0, best=math.inf if mode == "min" else -math.inf)
-        self.min_lrs = list(min_lr) if isinstance(min_lr, (list, tuple)) else [min_lr] * len(optimizer.param_groups)
+        self.min_lrs = np.broadcast_to(min_lr, len(optimizer.param_groups)).tolist()
 
     def is_better(self, metric):
         """By more than the threshold."""
