@@ -47,10 +47,10 @@ MODULES: dict[str, tuple[int, str]] = {
     """),
     "tinytorch.data.loader": (8, """
         BatchSampler CIFAR10 CIFAR10_MIRRORS Compose Crew DataLoader Dataset END Epoch IterableDataset MNIST
-        MNIST_MIRRORS Normalize RandomCrop RandomHorizontalFlip RandomSampler SPARE Sampler SequentialSampler Subset
+        MNIST_MIRRORS Normalize RandomCrop RandomHorizontalFlip RandomSampler Sampler SequentialSampler Subset
         TensorDataset Text WorkerInfo answer datasets_folder death default_collate download download_cifar10
-        download_mnist end_with fetch get_worker_info in_turn in_workers is_published labelled load_digits memory_of
-        pack random_split read_cifar10 read_idx receive seeded told unpack work
+        download_mnist end_with fetch get_worker_info in_turn in_workers is_published labelled load_digits pack
+        random_split read_cifar10 read_idx seeded told work
     """),
     "tinytorch.core.spatial": (9, """
         AdaptiveAvgPool2d AvgPool2d BatchNorm1d BatchNorm2d CACHE Conv1d Conv2d MaxPool2d Pool adaptive_avg_pool2d

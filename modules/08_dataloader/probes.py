@@ -87,7 +87,8 @@ def orders(tinytorch, rng):
         answers.append(n < 30 or len({tuple(each) for each in drawn}) == 4)
         for m in (1, n, 2 * n + 1, 3 * n) if n else (0,):
             order = list(tinytorch.RandomSampler(data, num_samples=m, generator=own(rng)))
-            answers += [len(order), [sorted(order[k:k + n]) for k in range(0, m - n + 1, n)] if n else [], len(set(order[m - m % n:] if n else order))]
+            answers += [len(order), [sorted(order[k:k + n]) for k in range(0, m - n + 1, n)] if n else []]
+            answers.append(len(set(order[m - m % n:] if n else order)))
             answers.append(n < 30 or m < 2 * n or order[:n] != order[n:2 * n])
             again = list(tinytorch.RandomSampler(data, replacement=True, num_samples=m, generator=own(rng))) if n else []
             answers += [len(again), all(type(i) is int and 0 <= i < n for i in again)]
@@ -148,7 +149,8 @@ def structures(tinytorch, rng):
     numbers = rng.integers(0, 99, size=8).tolist()
     a, b = rng.normal(size=(2, 3)).astype("float32"), rng.normal(size=(2, 3)).astype("float32")
     named = collate([pair(a, 1), pair(b, 2)])
-    many = [[(a, 1), (b, 2)], [[a, "one"], [b, "two"]], [{"x": a, "y": {"z": (1, b"u")}}, {"y": {"z": (2, b"v")}, "x": b}], [((a, (1,)),), ((b, (2,)),)],
+    many = [[(a, 1), (b, 2)], [[a, "one"], [b, "two"]], [((a, (1,)),), ((b, (2,)),)],
+            [{"x": a, "y": {"z": (1, b"u")}}, {"y": {"z": (2, b"v")}, "x": b}],
             [numbers[:4], numbers[4:]], ["ab", "c"], [b"ab", b""], [("a", "b"), ("c", "d")], ([1, 2], [3, 4]), [{}, {}], [(), ()]]
     seen = [collate(samples) for samples in many]
     return [[str(value) if isinstance(value, bytes) else value for value in flat(seen)], [type(value).__name__ for value in seen],
@@ -178,7 +180,8 @@ def what_does_not_fit(tinytorch, rng):
 def normalized(tinytorch, rng):
     answers = []
     for channels, dtype in itertools.product((1, 3), ("float32", "float64")):
-        image, mean, std = rng.normal(size=(channels, 4, 5)).astype(dtype), rng.normal(size=channels).tolist(), rng.uniform(0.5, 2, size=channels).tolist()
+        image = rng.normal(size=(channels, 4, 5)).astype(dtype)
+        mean, std = rng.normal(size=channels).tolist(), rng.uniform(0.5, 2, size=channels).tolist()
         for given in (image, tensor(tinytorch, image)):
             answers += [type(tinytorch.Normalize(mean, std)(given)).__name__, tinytorch.Normalize(mean, std)(given), image]
     return answers
@@ -199,7 +202,8 @@ def mirrored(tinytorch, rng):
 @probe("test-transforms", statistics())
 def how_often(tinytorch, rng):
     image, generator = np.array([[0.0, 1.0]]), own(rng)
-    return np.array([np.asarray(tinytorch.RandomHorizontalFlip(p, generator)(image))[0, 0] + 2 * k for k, p in enumerate((0.1, 0.5, 0.8)) for _ in range(500)])
+    return np.array([np.asarray(tinytorch.RandomHorizontalFlip(p, generator)(image))[0, 0] + 2 * k
+                     for k, p in enumerate((0.1, 0.5, 0.8)) for _ in range(500)])
 
 
 @probe("test-transforms", statistics())
@@ -216,8 +220,10 @@ def pieces(tinytorch, rng):
         cut = [np.ascontiguousarray(np.asarray(tinytorch.RandomCrop((2, 4), generator=own(rng))(given))) for _ in range(60)]
         answers += [[piece.shape for piece in cut], all(piece.tobytes() in places for piece in cut), type(tinytorch.RandomCrop(2)(given)).__name__]
         answers += [tinytorch.RandomCrop((5, 6))(given), tinytorch.RandomCrop((7, 8), 1)(given), tinytorch.RandomCrop(3, 2)(given).shape]
-    cuts = [[np.asarray(crop(image)).tolist() for _ in range(20)] for crop in (tinytorch.RandomCrop(2, generator=np.random.default_rng(s)) for s in (seed, seed, seed + 1))]
-    wrong = [raised(lambda: tinytorch.RandomCrop(size, padding)(image)) for size, padding in [(6, 0), ((5, 7), 0), ((6, 6), 0), ((8, 6), 1), ((5, 9), 1), (5, 0)]]
+    crops = [tinytorch.RandomCrop(2, generator=np.random.default_rng(s)) for s in (seed, seed, seed + 1)]
+    cuts = [[np.asarray(crop(image)).tolist() for _ in range(20)] for crop in crops]
+    wrong = [raised(lambda: tinytorch.RandomCrop(size, padding)(image))
+             for size, padding in [(6, 0), ((5, 7), 0), ((6, 6), 0), ((8, 6), 1), ((5, 9), 1), (5, 0)]]
     return [*answers, cuts[0] == cuts[1], cuts[0] == cuts[2], wrong, image]
 
 
@@ -238,7 +244,8 @@ def noisy(tinytorch, n):
 @probe("test-epoch", exact)
 def batches_by_number(tinytorch, rng):
     answers, data, seed = [], noisy(tinytorch, 17), int(rng.integers(2**31))
-    for how in ({}, {"shuffle": True}, {"batch_size": 5, "shuffle": True}, {"batch_size": 5, "drop_last": True}, {"batch_sampler": [[3, 1], [2], [16, 0, 3]]}):
+    for how in ({}, {"shuffle": True}, {"batch_size": 5, "shuffle": True}, {"batch_size": 5, "drop_last": True},
+                {"batch_sampler": [[3, 1], [2], [16, 0, 3]]}):
         epoch = tinytorch.Epoch(tinytorch.DataLoader(data, generator=np.random.default_rng(seed), **how))
         state = tinytorch.default_generator.bit_generator.state, random.getstate(), np.random.get_state()[1].tolist()
         made = [epoch.make(number) for number in (1, 0, 1, 2)]
@@ -258,14 +265,15 @@ def streams(tinytorch, rng):
         def __iter__(self):
             return iter([(i, tinytorch.default_generator.random()) for i in range(self.n)])
 
+    def made(epoch):
+        return ["END" if batch is tinytorch.END else str(batch) for batch in map(epoch.make, range(n + 2))]
+
     answers, seed = [], int(rng.integers(2**31))
     for n, size, drop in itertools.product((0, 1, 4, 7), (1, 3, 4), (False, True)):
         loader = tinytorch.DataLoader(Stream(n), size, drop_last=drop, generator=np.random.default_rng(seed))
         answers += [list(itertools.islice(loader, 12)), len(list(itertools.islice(loader, 12)))]
-        epoch = tinytorch.Epoch(loader)
-        answers.append([str(epoch.make(number)) for number in range(n + 2)])
-        counted = tinytorch.Epoch(tinytorch.DataLoader(Stream(n), size, drop_last=drop, collate_fn=len))
-        answers.append([str(counted.make(number)) for number in range(n + 2)])
+        counted = tinytorch.DataLoader(Stream(n), size, drop_last=drop, collate_fn=len)
+        answers += [made(tinytorch.Epoch(loader)), made(tinytorch.Epoch(counted))]
     return answers
 
 
@@ -325,8 +333,9 @@ def what_it_holds(tinytorch, rng):
 def what_it_refuses(tinytorch, rng):
     pixels = rng.integers(0, 256, size=12, dtype="uint8").tobytes()
     whole = idx((3, 4), pixels)
-    wrong = [b"", whole[:3], whole[:4], whole[:7], whole[:11], whole[:12], whole[:-1], whole + b"\0", idx((3, 4), pixels, kind=9), idx((3, 4), pixels, kind=13),
-             b"\1" + whole[1:], b"\0\1" + whole[2:], idx((3, 4), pixels, axes=3), idx((3, 4), pixels, axes=1), idx((3, 4), pixels, axes=255), idx((2**32 - 1,) * 2, pixels)]
+    wrong = [b"", whole[:3], whole[:4], whole[:7], whole[:11], whole[:12], whole[:-1], whole + b"\0",
+             idx((3, 4), pixels, kind=9), idx((3, 4), pixels, kind=13), b"\1" + whole[1:], b"\0\1" + whole[2:],
+             idx((3, 4), pixels, axes=3), idx((3, 4), pixels, axes=1), idx((3, 4), pixels, axes=255), idx((2**32 - 1,) * 2, pixels)]
     return [raised(lambda: tinytorch.read_idx(data)) for data in wrong] + [tinytorch.read_idx(whole)]
 
 

@@ -64,6 +64,18 @@ class Slow(Dataset):
         return index, began
 
 
+class Stuck(Dataset):
+    """Sample 0 never comes, and sample 1 ends its worker."""
+
+    def __len__(self) -> int:
+        return 8
+
+    def __getitem__(self, index: int) -> Any:
+        if index == 1:
+            die()
+        time.sleep(600)
+
+
 class Lines(IterableDataset):
     """Whole numbers, shared out among workers."""
 

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.data.parts import Lines, Noisy, Slow, Troubled, as_it_is, children, die, named_memory, open_files, raise_key_error, start
+from tests.data.parts import Lines, Noisy, Slow, Stuck, Troubled, as_it_is, children, die, named_memory, open_files, raise_key_error, start
 from tests.waiting import soon
 from tinytorch.data import DataLoader, loader
 
@@ -148,6 +148,13 @@ def test_a_worker_killed_from_outside_while_another_is_waited_for() -> None:
     with pytest.raises(RuntimeError, match="worker 1 .* killed by SIGKILL; the system does that when memory runs out"):
         for _ in iterator:
             pass
+    assert time.monotonic() - began < HANG
+
+
+def test_a_worker_that_dies_while_the_one_waited_for_never_answers() -> None:
+    began = time.monotonic()
+    with pytest.raises(RuntimeError, match="worker 1 .* killed by SIGKILL"):
+        list(DataLoader(Stuck(), 1, num_workers=2))
     assert time.monotonic() - began < HANG
 
 
