@@ -42,8 +42,8 @@ MODULES: dict[str, tuple[int, str]] = {
         SGD Scheduler StepLR blend blocks kept scaled settings_checked
     """),
     "tinytorch.core.training": (7, """
-        CosineSchedule Progress Trainer VERSION accuracy batches clip_grad_norm clip_grad_value fitted gradients
-        plot_history read_tree replace_file write_tree
+        CosineSchedule Progress Trainer accuracy batches clip_grad_norm clip_grad_value gradients misfits plot_history
+        read_tree replace_file write_tree
     """),
     "tinytorch.data.loader": (8, """
         BatchSampler CIFAR10 CIFAR10_MIRRORS Compose Crew DataLoader Dataset END Epoch IterableDataset MNIST

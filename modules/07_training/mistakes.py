@@ -10,7 +10,9 @@ MODES = "modes = [(module, module.training) for module in self.model.modules()]"
 RESTORE = "for module, mode in modes:\n            module.training = mode"
 FINALLY = "    finally:\n        " + RESTORE + "\n"
 TOTAL = "total += self.loss_fn(logits, targets).item() * n"
-RIGHT = "right = None if share is None else right + round(share * targets.size)"
+RIGHT = "right = None if share is None else right + share * n"
+RETURN = "return total / samples, None if right is None else right / samples"
+TO_THE_END = "\n                samples += n\n" + FINALLY + "    " + RETURN
 
 GROUPS = "while group := list(itertools.islice(pairs, accumulation_steps)):"
 CLEAR = "        self.optimizer.zero_grad()\n"
@@ -46,9 +48,9 @@ MISTAKES = [
     Mistake("evaluate", "a mean of means", TOTAL, "total += self.loss_fn(logits, targets).item()\n                samples += 1 - n", "a mean of batch means"),
     Mistake("evaluate", "forgets to divide", "total / samples, None", "total, None", "divide by the number of samples"),
     Mistake("evaluate", "keeps the last batch", TOTAL, "total = self.loss_fn(logits, targets).item() * n\n                samples = 0", "the last batch only"),
-    Mistake("evaluate", "a mean of accuracies", RIGHT + "\n                answers += targets.size", "right = None if share is None else right + share\n                answers += 1",
-            "count the right answers"),
-    Mistake("evaluate", "forgets to round", "round(share * targets.size)", "share * targets.size", "round it"),
+    Mistake("evaluate", "accuracies without weights", RIGHT, "right = None if share is None else right + share", "weigh each batch's accuracy"),
+    Mistake("evaluate", "a mean of accuracies", RIGHT + TO_THE_END, (RIGHT + TO_THE_END).replace("share * n", "share").replace("right / samples", "right / len(loader)"),
+            "weigh each batch's accuracy"),
     Mistake("evaluate", "forgets eval", "    self.model.eval()\n", "", "self.model.eval() before"),
     Mistake("evaluate", "puts only itself into evaluation", "self.model.eval()", "self.model.training = False", "self.model.eval() before"),
     Mistake("evaluate", "records", "with no_grad():", "if True:", "with no_grad()"),
@@ -59,7 +61,7 @@ MISTAKES = [
     Mistake("evaluate", "restores only where nothing went wrong", FINALLY, "    except ZeroDivisionError:\n        pass\n    " + RESTORE.replace("\n    ", "\n") + "\n", "in `finally:`"),
     Mistake("evaluate", "swallows errors", FINALLY, "    except KeyError:\n        pass\n" + FINALLY, "except: would swallow"),
     Mistake("evaluate", "reads the loader itself", "batches(loader)", "((Tensor(a), Tensor(b)) for a, b in loader)", "go through batches(loader)"),
-    Mistake("evaluate", "no classes, accuracy 0", RIGHT, "right += round((share or 0) * targets.size)", "None stays None"),
+    Mistake("evaluate", "no classes, accuracy 0", RIGHT, "right += (share or 0) * n", "None stays None"),
 
     Mistake("train-epoch", "never clears", CLEAR, "", "clear the gradients before each step"),
     Mistake("train-epoch", "clears before each batch", "            loss, n = self.loss_fn", "            self.optimizer.zero_grad()\n            loss, n = self.loss_fn", "not before each batch"),
@@ -136,7 +138,6 @@ MISTAKES = [
 ]
 
 PAIRS = "a batch has as many inputs as targets"
-RETURN = "return total / samples, None if right is None else right / answers"
 EQUIVALENT = [
     Equivalent("evaluate", "logits, n = self.model(inputs), len(targets)", "logits, n = self.model(inputs), len(inputs)", PAIRS),
     Equivalent("evaluate", "logits, n = self.model(inputs), len(targets)", "logits, n = self.model(inputs), -len(targets)", "both sums change their sign, and so their quotient is the same"),

@@ -36,9 +36,9 @@ def without(*path):
 
 GROUP = ("optimizer", "param_groups", 0)
 CHANGES = {
-    "a newer version": (setting("version", value=2), ["version 2"]),
-    "no version": (without("version"), []),
-    "version text": (setting("version", value="1"), ["version"]),
+    "a newer version": (setting("version", value="2"), ["version is '2', not '1'"]),
+    "no version": (without("version"), ["version is missing"]),
+    "version a number": (setting("version", value=1), ["version is 1"]),
     "lr nan": (setting(*GROUP, "lr", value=float("nan")), ["lr is nan"]),
     "lr inf": (setting(*GROUP, "lr", value=float("inf")), ["lr is inf"]),
     "lr negative": (setting(*GROUP, "lr", value=-1.0), ["lr"]),
@@ -99,12 +99,16 @@ CHANGES = {
     "a generator of no kind": (setting("generators", "default", "bit_generator", value="shuffle"), []),
     "a generator's state": (setting("generators", "default", "state", value=1), []),
     "a generator's number": (setting("generators", "default", "state", "state", value=2 ** 200), []),
-    "a generator negative": (setting("generators", "loader", "state", "state", value=-1), []),
-    "a loader's generator": (setting("generators", "loader", value={"bit_generator": "PCG64"}), []),
+    "a generator negative": (setting("generators", "default", "state", "state", value=-1), []),
+    "a loader's generator": (setting("loaders", "loader", value={"bit_generator": "PCG64"}), []),
+    "a loader's generator negative": (setting("loaders", "loader", "state", "state", value=-1), []),
+    "a loader's generator of no kind": (setting("loaders", "loader", "bit_generator", value="test"), ["test"]),     # numpy.random.test runs
+    "loaders text": (setting("loaders", value="x"), []),
     "a generator nobody has": (setting("generators", "model/9", value={}), []),
     "a generator missing": (without("generators", "default"), ["default"]),
     "a generator too little": (without("generators", "model/3"), ["model/3"]),
     "generators text": (setting("generators", value="x"), []),
+    "a name without end": (setting("model", "x" * 100_000, value=1), []),
     "not json's dict": (lambda tree: tree.clear(), []),
 }
 

@@ -287,3 +287,21 @@ def test_any_history_can_be_drawn(runs, n):
         points = [tuple(map(float, p.split(","))) for p in line.get("points").split()]
         assert all(40 <= x <= 590 and 29 <= y <= 196 for x, y in points)
     assert len(list(root.iter("{http://www.w3.org/2000/svg}text"))) < 60
+
+
+def test_what_a_state_holds_is_its_own():
+    """A trainer that goes on does not change the state that it gave away."""
+    layer = tt.Linear(2, 1)
+    trainer = Trainer(layer, tt.Adam(layer.parameters()), tt.MSELoss())
+    state = trainer.state_dict()
+    trainer.fit([(np.ones((3, 2)), np.ones((3, 1)))], 2)
+    assert state["run"]["history"]["train_loss"] == []
+
+
+def test_settings_come_back_from_a_file_as_they_were(tmp_path):
+    layer = tt.Linear(2, 1)
+    trainer = Trainer(layer, tt.Adam(layer.parameters()), tt.MSELoss())
+    trainer.save_checkpoint(tmp_path / "run")
+    before = repr(trainer.optimizer)
+    trainer.load_checkpoint(tmp_path / "run")
+    assert repr(trainer.optimizer) == before and "betas=(0.9, 0.999)" in before
