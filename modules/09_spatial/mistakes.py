@@ -172,6 +172,7 @@ LAST, UNKNOWN = "of two numbers the second is the last", "reshape works out the 
 DRAWN = "self.weight = Parameter(kaiming_uniform(shape, math.sqrt(5), fan_in=fan_in, generator=generator))"
 AWAY = "away = x - mean[:, None]"
 EQUIVALENT = [
+    Equivalent("conv2d-loops", "for c in range(C):", "for c in range(_):", "kernels have as many channels as the picture"),
     Equivalent("patches", STRIDES, STRIDES.replace("dilation[1]", "dilation[-1]"), LAST),
     Equivalent("patches", STRIDES, STRIDES.replace("stride[1]", "stride[-1]"), LAST),
     Equivalent("conv2d-loops", "for i in range(y.shape[2]):", "for i in range(y.shape[-2]):", "axis 2 of four is axis -2"),
