@@ -83,6 +83,15 @@ def test_what_was_fully_checked_before_gets_a_sample_only(small: Small) -> None:
     assert report.problems([found])[-1] == "1 module, 0 problems"
 
 
+def test_one_of_a_small_sample_is_no_measure() -> None:
+    """15 of 16 hints hold: of a sample that is no less than 95 % can show, of all mutants it is too few."""
+    mutant = {"grade_id": "shift", "old": "x", "new": "y", "by": "visible"}
+    tried = [{**mutant, "second": {"first": "a hint", "hint": "a hint" if n else "another", "same_check": True}} for n in range(16)]
+    sample, whole = Audit("01 shift", complete=False, fresh=tried), Audit("01 shift", mutants=tried, fresh=tried)
+    told = "of the hints that mutants get, right on a second input are 93.8%, not 95% or more"
+    assert told in whole.problems() and told not in sample.problems()
+
+
 def test_what_is_known_of_the_same_content_is_not_asked_again(small: Small, monkeypatch: pytest.MonkeyPatch) -> None:
     course = small()
     first = audit(course)

@@ -106,11 +106,11 @@ class Audit:
     def _of_mutants(self) -> Iterator[str]:
         for what, least, by in (("visible checks", VISIBLE, {"visible"}), ("visible checks and probes", SEEN, {"visible", "probe"})):
             yield from _low(f"of the mutants {what} see", _share(self.mutants, by), least)
-            by_chance = 2 * math.sqrt(least * (1 - least) / len(self.fresh)) if self.fresh else 0       # two standard errors
-            yield from _low(f"of a fresh sample of mutants {what} see", _share(self.fresh, by), least - by_chance)
+            yield from _low(f"of a fresh sample of mutants {what} see", _share(self.fresh, by), _of_sample(least, len(self.fresh)))
         hints = self.hinted()
         share = sum(map(right, hints)) / len(hints) if hints else 1.0
-        yield from _low("of the hints that mutants get, right on a second input are", share, HINTS)
+        least = HINTS if self.complete else _of_sample(HINTS, len(hints))
+        yield from _low("of the hints that mutants get, right on a second input are", share, least)
         unlisted = [m for m in self.survivors() if not m["why"]]
         for m in unlisted:
             yield f"nobody sees {m['grade_id']}, line {m['line']}, {m['operator']}: `{m['old']}` -> `{m['new']}`"
@@ -132,6 +132,11 @@ def right(second: Facts) -> bool:
 
 def _share(tried: list[Facts], by: set[str]) -> float:
     return sum(m["by"] in by for m in tried) / len(tried) if tried else 1.0
+
+
+def _of_sample(least: float, size: int) -> float:
+    """What a sample of this size shows at least where `least` is true of all: two standard errors less."""
+    return least - 2 * math.sqrt(least * (1 - least) / size) if size else least
 
 
 def _low(what: str, share: float, least: float) -> Iterator[str]:
