@@ -8,6 +8,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from grading.intake import versions
 from grading.term import Term
 from tests.grading.test_archives import Date, member, packed
@@ -30,7 +32,8 @@ def notebook(number: int = 1, text: str = "", ids: tuple[str, ...] = ()) -> byte
     return json.dumps({"cells": cells, "nbformat": 4, "nbformat_minor": 5, "metadata": {}}).encode()
 
 
-def made(tmp_path: Path) -> Term:
+@pytest.fixture(name="term")
+def new_term(tmp_path: Path) -> Term:
     root = tmp_path / "course é"
     for name in ("01_counting", "02_scaling", "10_fast_counting"):
         (root / "modules" / name).mkdir(parents=True)

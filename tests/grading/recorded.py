@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
+import pytest
 from nbgrader.api import Comment, Grade, Gradebook, GradeCell, SolutionCell, SubmittedAssignment, SubmittedNotebook
 from sqlalchemy import select
 
@@ -17,6 +19,17 @@ from grading.intake.versions import Version
 from grading.term import Term
 from tests.grading.handed import MONDAY, copied, hand_in, shelf, verdict, written  # noqa: F401    # a fixture
 from tests.grading.postgres import Cluster, cluster  # noqa: F401
+
+
+@pytest.fixture(name="term", params=["sqlite", "postgresql"])
+def any_term(request: pytest.FixtureRequest, shelf: Path, tmp_path: Path) -> Term:  # noqa: F811
+    return copied(shelf, tmp_path, request.getfixturevalue("cluster").database() if request.param == "postgresql" else "")
+
+
+@pytest.fixture(name="light")
+def light_term(shelf: Path, tmp_path: Path) -> Term:  # noqa: F811
+    """Where the kind of database does not matter."""
+    return copied(shelf, tmp_path)
 
 
 def counting(term: Term) -> Assignment:

@@ -12,17 +12,11 @@ from grading.assignment import Assignment
 from grading.intake.collect import collect
 from grading.intake.lms import Name, Roster
 from grading.term import Student, Term
-from tests.grading.arriving import arrived, lay, made, notebook, reasons, received, zipped
+from tests.grading.arriving import arrived, lay, new_term, notebook, reasons, received, zipped  # noqa: F401    # a fixture
 from tests.grading.test_archives import Date, member, packed
 from tito.course import Course
 from tito.errors import ExitCode
 from tito.submit import submit
-
-
-@pytest.fixture
-def term(tmp_path: Path) -> Term:
-    return made(tmp_path)
-
 
 # ---- whose it is
 

@@ -19,17 +19,11 @@ from grading.intake import versions
 from grading.intake.collect import collect
 from grading.intake.lms import Roster, read
 from grading.term import Term
-from tests.grading.arriving import arrived, files, lay, made, notebook, reasons, received, zipped
+from tests.grading.arriving import arrived, files, lay, new_term, notebook, reasons, received, zipped  # noqa: F401    # a fixture
 from tests.grading.test_archives import packed
 from tito import journal
 from tito.course import Course
 from tito.errors import ExitCode, TitoError
-
-
-@pytest.fixture
-def term(tmp_path: Path) -> Term:
-    return made(tmp_path)
-
 
 # ---- what is kept
 

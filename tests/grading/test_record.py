@@ -6,7 +6,6 @@ import copy
 import json
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import pytest
 from nbgrader.api import Comment
@@ -19,21 +18,9 @@ from grading.book.rows import snapshot
 from grading.term import Term
 from tests.grading.handed import MONDAY, copied, hand_in, shelf, verdict, written  # noqa: F401    # a fixture
 from tests.grading.postgres import Cluster, cluster  # noqa: F401
-from tests.grading.recorded import by_hand, comments, counting, fact, grade, needs, put_in
+from tests.grading.recorded import any_term, by_hand, comments, counting, fact, grade, light_term, needs, put_in  # noqa: F401    # fixtures
 from tests.grading.small import unanswered
 from tito.errors import TitoError
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def term(request: pytest.FixtureRequest, shelf: Path, tmp_path: Path) -> Term:  # noqa: F811
-    return copied(shelf, tmp_path, request.getfixturevalue("cluster").database() if request.param == "postgresql" else "")
-
-
-@pytest.fixture
-def light(shelf: Path, tmp_path: Path) -> Term:  # noqa: F811
-    """Where the kind of database does not matter."""
-    return copied(shelf, tmp_path)
-
 
 # ---- what is recorded ------------------------------------------------------------------------------
 

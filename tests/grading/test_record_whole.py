@@ -8,7 +8,6 @@ import sqlite3
 import time
 import tracemalloc
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -21,20 +20,8 @@ from grading.book.rows import entered, restore, snapshot
 from grading.term import Term
 from tests.grading.handed import MONDAY, copied, hand_in, shelf, verdict, written  # noqa: F401    # a fixture
 from tests.grading.postgres import Cluster, cluster  # noqa: F401
-from tests.grading.recorded import by_hand, counting, fact, put_in
+from tests.grading.recorded import any_term, by_hand, counting, fact, light_term, put_in  # noqa: F401    # fixtures
 from tito.errors import ExitCode, TitoError
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def term(request: pytest.FixtureRequest, shelf: Path, tmp_path: Path) -> Term:  # noqa: F811
-    return copied(shelf, tmp_path, request.getfixturevalue("cluster").database() if request.param == "postgresql" else "")
-
-
-@pytest.fixture
-def light(shelf: Path, tmp_path: Path) -> Term:  # noqa: F811
-    """Where the kind of database does not matter."""
-    return copied(shelf, tmp_path)
-
 
 # ---- all of it, or nothing -------------------------------------------------------------------------
 
