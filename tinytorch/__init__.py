@@ -58,10 +58,16 @@ MODULES: dict[str, tuple[int, str]] = {
         convolve_weight frame im2col in_parts lines max_along max_pool2d moments output_size patches rows_of
         scatter_lines sum_along taps
     """),
+    "tinytorch.text.tokenization": (10, """
+        BPETokenizer COLOURS CharTokenizer KINDS LONGEST REMEMBERED TextDataset TokenMap Tokenizer WORD
+        analyze_tokenization as_bytes as_text count_pairs count_words create_tokenizer decode each_text encode
+        learn_merges learn_merges_loops load load_text merge_pair merge_word save show_tokens tokenize_dataset
+        whole_numbers
+    """),
 }
 
 # The packages and views directly below this one.
-PARTS = "core data nn optim"
+PARTS = "core data nn optim text"
 
 _HERE = os.path.dirname(os.path.abspath(__file__))
 _limit: int | None = None

@@ -21,9 +21,9 @@ def test_every_check_of_a_stub_has_a_card_that_fits(module: Module) -> None:
 
 @pytest.mark.parametrize("module", MODULES[1:], ids=lambda m: m.folder.name)
 def test_a_solution_needs_the_earlier_modules(module: Module, tmp_path: Path) -> None:
-    """It fails without them: only the few answers that are about arrays alone can pass."""
+    """It fails without them: only the few answers that are about arrays alone can pass, and pairs of bytes, which need no Tensor."""
     found = verdict(solved(module), module, built_to(0, tmp_path / "empty"))
-    assert not found.ok and found.points < found.max_points / 3
+    assert not found.ok and found.points < found.max_points * (2 / 3 if module.name == "tokenization" else 1 / 3)
     assert "infra" not in {row.state for row in found.rows}
 
 
