@@ -64,6 +64,11 @@ MODULES: dict[str, tuple[int, str]] = {
         learn_merges learn_merges_loops load load_text merge_pair merge_word save show_tokens tokenize_dataset
         whole_numbers
     """),
+    "tinytorch.text.embeddings": (11, """
+        Embedding EmbeddingLayer LearnedPositionalEmbedding PositionalEncoding RotaryEmbedding SMALL_TABLE
+        create_sinusoidal_embeddings embedding position_angles positions_of rotate sum_by_id sum_by_product
+        sum_by_sorting take_rows token_ids
+    """),
 }
 
 # The packages and views directly below this one.

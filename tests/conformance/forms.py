@@ -96,6 +96,16 @@ def channels(draw: Draw) -> list[Shape]:
     return [x, *[x[1:2]] * (2 * draw(st.integers(0, 1)))]
 
 
+def tables(draw: Draw) -> list[Shape]:
+    """A table (words, dim): few rows, or more than are added up by a product."""
+    return [(draw(st.sampled_from((3, 1, 70, 5))), draw(st.sampled_from((2, 1, 4))))]
+
+
+def sequences(draw: Draw) -> list[Shape]:
+    """x (…, T, D) of an even number of columns, with no more than 5 positions."""
+    return [(*shape(draw, 0, 2), draw(st.sampled_from((3, 1, 5, 0))), draw(st.sampled_from((2, 4, 6))))]
+
+
 ONE = lambda draw: [shape(draw)]                                    # noqa: E731
 AXES = lambda draw: [shape(draw, 1)]                                # noqa: E731
 TWO = lambda draw: broadcasting(draw, 2)                            # noqa: E731
@@ -115,6 +125,9 @@ SHAPES_AND_SETTINGS: dict[str, tuple[Callable[[Draw], list[Shape]], Callable[[Dr
     "patches": (lambda draw: [images(draw, batch=True)], given.patches), "columns": (columns, given.columns),
     "pool": (lambda draw: [images(draw)], given.pool), "spread pool": (lambda draw: [images(draw)], given.spread_pool),
     "channels": (channels, NONE),
+    "ids": (tables, given.ids), "sequence": (sequences, given.start),
+    "sequence and table": (lambda draw: [(draw(st.sampled_from((3, 1, 5))), 4), (9, 4)], given.start),
+    "ids and positions": (lambda draw: [(draw(st.sampled_from((3, 70))), 4), (9, 4)], given.ids_at),
     "known channels": (channels, given.statistics),
     "one image a line": (lambda draw: [(draw(st.sampled_from((3, 2, 1))), 2, *shape(draw, 0, 1))], NONE),
     "batch of images": (lambda draw: [images(draw, batch=True)], NONE),

@@ -5,6 +5,7 @@ The first word of an entry's name is the public name that it stands for.  `torch
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -233,6 +234,19 @@ SPATIAL = operations_of(
               lambda x, eps: torch.nn.BatchNorm2d(x.shape[1], eps).to(x.dtype)(x),
               form="batch of images", refuses=too_few, extra=(("eps", (0.05, 0.5)),)),
 )
+TEXT = operations_of(
+    Operation("embedding", lambda w, ids: tt.embedding(ids, w), lambda w, ids: F.embedding(ids, w), form="ids"),
+    Operation("Embedding", lambda w, ids: as_table(w)(ids), lambda w, ids: F.embedding(ids, w), form="ids"),
+    Operation("PositionalEncoding", lambda x, start: tt.PositionalEncoding(9, x.shape[-1])(x, start),
+              lambda x, start: x + sinusoids(9, x.shape[-1])[start:start + x.shape[-2]].to(x.dtype), form="sequence"),
+    Operation("LearnedPositionalEmbedding", lambda x, w, start: as_positions(w)(x, start), lambda x, w, start: x + w[start:start + len(x)],
+              form="sequence and table"),
+    Operation("EmbeddingLayer", lambda w, p, ids, start, scale: as_both(w, p, scale)(ids, start),
+              lambda w, p, ids, start, scale: F.embedding(ids, w) * (w.shape[1] ** 0.5 if scale else 1) + p[start:start + ids.shape[-1]],
+              form="ids and positions", extra=(("scale", (False, True)),)),
+    Operation("RotaryEmbedding", lambda x, start, base: tt.RotaryEmbedding(x.shape[-1], 9, base)(x, start),
+              lambda x, start, base: llama_rotation(x, start, base), form="sequence", extra=(("base", (10000.0, 30.0)),)),
+)
 CREATION = operations_of(
     Operation("zeros", tt.zeros, lambda *size: torch.zeros(size), form="size"),
     Operation("ones", tt.ones, lambda *size: torch.ones(size), form="size"),
@@ -242,7 +256,7 @@ CREATION = operations_of(
     Operation("arange", tt.arange, lambda *ends: torch.arange(*ends), form="range"),
     Operation("tensor", lambda x: tt.tensor(x.tolist()), lambda x: torch.tensor(x.tolist()), kinds="fib", **FLAT),
 )
-OPERATIONS = ARITHMETIC | SHAPES | REDUCTIONS | CHOICES | ACTIVATIONS | LAYERS | LOSSES | SPATIAL
+OPERATIONS = ARITHMETIC | SHAPES | REDUCTIONS | CHOICES | ACTIVATIONS | LAYERS | LOSSES | SPATIAL | TEXT
 EVERYTHING = OPERATIONS | CREATION
 
 
@@ -265,6 +279,46 @@ def as_kernels(layer: Any, x: Any, w: Any, b: Any = None, groups: int = 1, **how
     return kernels(x)
 
 
+def as_table(w: Any) -> Any:
+    """An Embedding with this tensor as its weight."""
+    layer = tt.Embedding(*w.shape)
+    layer.weight = w
+    return layer
+
+
+def as_positions(w: Any) -> Any:
+    """Learned positions with this tensor as their weight."""
+    layer = tt.LearnedPositionalEmbedding(*w.shape)
+    layer.weight = w
+    return layer
+
+
+def as_both(w: Any, p: Any, scale: bool) -> Any:
+    """A layer of words and positions with these tensors as its weights."""
+    layer = tt.EmbeddingLayer(*w.shape, max_seq_len=len(p), scale_embeddings=scale)
+    layer.token_embedding.weight, layer.position_embedding.weight = w, p
+    return layer
+
+
+def sinusoids(positions: int, dim: int) -> Any:
+    """The table of "Attention is all you need", column by column, rounded to float32 as ours is."""
+    table = torch.zeros(positions, dim, dtype=torch.float64)
+    for p in range(positions):
+        for column in range(dim):
+            angle = p / 10000 ** ((column - column % 2) / dim)
+            table[p, column] = math.cos(angle) if column % 2 else math.sin(angle)
+    return table.float()
+
+
+def llama_rotation(x: Any, start: int, base: float) -> Any:
+    """x turned as Hugging Face's LLaMA turns queries and keys: x cos + rotate_half(x) sin."""
+    half = x.shape[-1] // 2
+    frequencies = 1.0 / base ** (torch.arange(0, 2 * half, 2, dtype=torch.float64) / (2 * half))
+    angles = torch.outer(torch.arange(start, start + x.shape[-2], dtype=torch.float64), frequencies)
+    cos, sin = (torch.cat((f, f), dim=-1).float().to(x.dtype) for f in (angles.cos(), angles.sin()))
+    return x * cos + torch.cat((-x[..., half:], x[..., :half]), dim=-1) * sin
+
+
 # Public names that are no entry of their own, and why: test_complete.py holds the table to it.
 EXCEPTIONS = {
     "scatter_sum": "the gradient of getitem, and tried as that",
@@ -276,6 +330,9 @@ EXCEPTIONS = {
     "scatter_lines": "the gradient of a pool, and tried as that",
     **dict.fromkeys(("convolve", "frame", "max_along", "sum_along", "output_size", "patches", "lines", "taps", "in_parts", "rows_of",
                      "by_group", "moments", "Pool"), "a part of convolutions, pools or batch norm, and tried with them"),
+    "sum_by_id": "the gradient of embedding, and tried as that",
+    **dict.fromkeys(("token_ids", "take_rows", "sum_by_product", "sum_by_sorting", "position_angles", "positions_of", "rotate",
+                     "create_sinusoidal_embeddings"), "a part of embeddings, and tried with them"),
     "BinaryCrossEntropyLoss": "another name of BCELoss",
     **dict.fromkeys(("Tensor", "as_array", "operand", "settle", "named", "in_place", "through", "record", "op", "from_numpy", "reflected",
                      "reduction", "broadcast_shape", "sizes_of", "memory_footprint"), "the tensor itself and its door, no operation"),

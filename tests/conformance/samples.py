@@ -217,6 +217,9 @@ ADAPTERS = {
     "nn.functional.batch_norm": Adapter("batch_norm in training", tt.batch_norm,
                                         "input running_mean running_var weight bias training momentum eps",
                                         WHOLE | {"statistics of nothing": lambda given: not given["input"].numel()}),
+    "nn.functional.embedding": Adapter("embedding", lambda weight, ids, padding_idx=None: tt.embedding(ids, weight, padding_idx),
+                                       "input idx padding_idx", ignored={"max_norm": None, "norm_type": 2.0, "scale_grad_by_freq": False,
+                                                                         "sparse": False}),
     "zeros": Adapter("zeros", tt.zeros, "input dtype", ignored=CPU),
     "ones": Adapter("ones", tt.ones, "input dtype", ignored=CPU),
     "full": Adapter("full", tt.full, "input fill_value dtype", ignored=CPU),
@@ -225,7 +228,8 @@ ADAPTERS = {
 }
 # Entries of the table that have no samples of torch's, and why: test_opinfo.py holds the table to it.
 WITHOUT_SAMPLES = {
-    **dict.fromkeys(("Linear", "Sequential", "Identity", "Conv1d", "Conv2d", "BatchNorm1d", "BatchNorm2d"), "an object"),
+    **dict.fromkeys(("Linear", "Sequential", "Identity", "Conv1d", "Conv2d", "BatchNorm1d", "BatchNorm2d", "Embedding",
+                     "PositionalEncoding", "LearnedPositionalEmbedding", "EmbeddingLayer", "RotaryEmbedding"), "an object"),
     "col2im": "torch has no samples of fold; tried as the gradient of unfold",
     "conv2d_loops": "the definition, with seven loops: too slow",
     **dict.fromkeys(("logistic", "error_function", "clamped_log", "concatenate"), "a part of another operation"),

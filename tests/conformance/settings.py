@@ -211,6 +211,23 @@ def spread_pool(draw: Draw, shapes: Shapes) -> Settings:
     return chosen | {"dilation": dilation} | ({"padding": 0} if dilation != 1 and min(shapes[0][-2:]) < 3 else {})
 
 
+def ids(draw: Draw, shapes: Shapes) -> Settings:
+    """Row numbers of a table, of any shape; padding, whose gradient is left out, cannot be checked by small steps: see test_text.py."""
+    count = shapes[0][0]
+    rng, size = np.random.default_rng(draw(st.integers(0, 999))), draw(st.sampled_from(((4,), (2, 5), (), (0,), (3, 1, 2))))
+    chosen = rng.integers(0, count, size, draw(st.sampled_from(("int64", "int32"))))
+    return {"ids": np.asarray(chosen)}
+
+
+def start(draw: Draw, shapes: Shapes) -> Settings:
+    return {"start": draw(st.sampled_from((0, 1, 4)))}
+
+
+def ids_at(draw: Draw, shapes: Shapes) -> Settings:
+    size = draw(st.sampled_from(((4,), (2, 5), (3, 1, 2))))
+    return {"ids": np.random.default_rng(draw(st.integers(0, 999))).integers(0, shapes[0][0], size)} | start(draw, shapes)
+
+
 def statistics(draw: Draw, shapes: Shapes) -> Settings:
     """Means and variances of channels, as if they had been seen before."""
     rng = np.random.default_rng(draw(st.integers(0, 999)))

@@ -14,4 +14,7 @@ __getattr__, __dir__ = tinytorch.lazy(__name__, {
     "tinytorch.core.spatial": """
         AdaptiveAvgPool2d AvgPool2d BatchNorm1d BatchNorm2d CACHE Conv1d Conv2d MaxPool2d Pool
     """,
+    "tinytorch.text.embeddings": """
+        Embedding EmbeddingLayer LearnedPositionalEmbedding PositionalEncoding RotaryEmbedding SMALL_TABLE
+    """,
 }, "functional")

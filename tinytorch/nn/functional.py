@@ -19,4 +19,8 @@ __getattr__, __dir__ = tinytorch.lazy(__name__, {
         convolve convolve_input convolve_weight frame im2col in_parts lines max_along max_pool2d moments output_size
         patches rows_of scatter_lines sum_along taps
     """,
+    "tinytorch.text.embeddings": """
+        create_sinusoidal_embeddings embedding position_angles positions_of rotate sum_by_id sum_by_product
+        sum_by_sorting take_rows token_ids
+    """,
 }, "")

@@ -12,4 +12,9 @@ __getattr__, __dir__ = tinytorch.lazy(__name__, {
         learn_merges learn_merges_loops load load_text merge_pair merge_word save show_tokens tokenize_dataset
         whole_numbers
     """,
-}, "tokenization")
+    "tinytorch.text.embeddings": """
+        Embedding EmbeddingLayer LearnedPositionalEmbedding PositionalEncoding RotaryEmbedding SMALL_TABLE
+        create_sinusoidal_embeddings embedding position_angles positions_of rotate sum_by_id sum_by_product
+        sum_by_sorting take_rows token_ids
+    """,
+}, "embeddings tokenization")
