@@ -69,6 +69,10 @@ MODULES: dict[str, tuple[int, str]] = {
         create_sinusoidal_embeddings embedding position_angles positions_of rotate sum_by_id sum_by_product
         sum_by_sorting take_rows token_ids
     """),
+    "tinytorch.core.attention": (12, """
+        MultiHeadAttention attention_gradients attention_loops blocks_of causal_attention causal_weights
+        create_causal_mask masked_softmax merge_heads scaled_dot_product_attention split_heads thirds
+    """),
 }
 
 # The packages and views directly below this one.

@@ -106,6 +106,24 @@ def sequences(draw: Draw) -> list[Shape]:
     return [(*shape(draw, 0, 2), draw(st.sampled_from((3, 1, 5, 0))), draw(st.sampled_from((2, 4, 6))))]
 
 
+def looked_up(draw: Draw, front: bool = True) -> list[Shape]:
+    """Queries (…, T, D), keys (…, S, D) and values (…, S, E), of one place at least."""
+    some = st.integers(1, 4)
+    before, t, s, d, e = shape(draw, 0, 2) if front else (), draw(some), draw(some), draw(some), draw(some)
+    return [(*before, t, d), (*before, s, d), (*before, s, e)]
+
+
+def side_by_side(draw: Draw) -> list[Shape]:
+    """Queries, keys and values of at least one place, side by side: (B, T, 3·C)."""
+    return [(draw(st.sampled_from((2, 1, 0))), draw(st.sampled_from((1, 2, 5, 40))), 3 * draw(st.sampled_from((6, 1, 2))))]
+
+
+def attention_layer(draw: Draw) -> list[Shape]:
+    """x (B, T, C), and weights and biases for 3·C numbers and for C."""
+    c = draw(st.sampled_from((6, 2, 1)))
+    return [(draw(st.sampled_from((2, 1))), draw(st.integers(1, 4)), c), (c, 3 * c), (3 * c,), (c, c), (c,)]
+
+
 ONE = lambda draw: [shape(draw)]                                    # noqa: E731
 AXES = lambda draw: [shape(draw, 1)]                                # noqa: E731
 TWO = lambda draw: broadcasting(draw, 2)                            # noqa: E731
@@ -130,6 +148,12 @@ SHAPES_AND_SETTINGS: dict[str, tuple[Callable[[Draw], list[Shape]], Callable[[Dr
     "ids and positions": (lambda draw: [(draw(st.sampled_from((3, 70))), 4), (9, 4)], given.ids_at),
     "known channels": (channels, given.statistics),
     "one image a line": (lambda draw: [(draw(st.sampled_from((3, 2, 1))), 2, *shape(draw, 0, 1))], NONE),
+    "looked up": (looked_up, given.looked_up), "looked up once": (lambda draw: looked_up(draw, front=False), NONE),
+    "scores": (lambda draw: [(*shape(draw, 0, 2), draw(st.integers(1, 4)), draw(st.integers(1, 4)))], given.mask),
+    "heads": (lambda draw: [(*shape(draw, 1, 3), draw(st.sampled_from((6, 2, 1))))], given.heads),
+    "split heads": (lambda draw: [(*shape(draw, 0, 1), draw(st.integers(1, 3)), *shape(draw, 2, 2))], NONE),
+    "side by side": (side_by_side, given.side_by_side),
+    "attention layer": (attention_layer, given.attention_layer),
     "batch of images": (lambda draw: [images(draw, batch=True)], NONE),
 }
 

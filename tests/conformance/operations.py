@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import tinytorch as tt
-from tinytorch.core import activations, layers, losses, spatial
+from tinytorch.core import activations, attention, layers, losses, spatial
 from tinytorch.core import tensor as T
 
 try:
@@ -247,6 +247,19 @@ TEXT = operations_of(
     Operation("RotaryEmbedding", lambda x, start, base: tt.RotaryEmbedding(x.shape[-1], 9, base)(x, start),
               lambda x, start, base: llama_rotation(x, start, base), form="sequence", extra=(("base", (10000.0, 30.0)),)),
 )
+ATTENTION = operations_of(
+    Operation("attention_loops", lambda *xs: tt.Tensor(attention.attention_loops(*(x.data for x in xs)), dtype=xs[0].dtype),
+              lambda *xs: F.scaled_dot_product_attention(*xs), form="looked up once", **FLAT),
+    Operation("masked_softmax", attention.masked_softmax, lambda z, mask: torch._safe_softmax(masked(z, mask), -1), form="scores"),
+    Operation("scaled_dot_product_attention", lambda q, k, v, mask: tt.scaled_dot_product_attention(q, k, v, mask)[0],
+              lambda q, k, v, mask: F.scaled_dot_product_attention(q, k, v, of_dtype(mask, q.dtype)), form="looked up"),
+    Operation("split_heads", tt.split_heads, lambda x, num_heads: x.unflatten(-1, (num_heads, x.shape[-1] // num_heads)).transpose(-3, -2),
+              form="heads", kinds="fib"),
+    Operation("merge_heads", tt.merge_heads, lambda x: x.transpose(-3, -2).flatten(-2), form="split heads", kinds="fib"),
+    Operation("causal_attention", tt.causal_attention, lambda qkv, num_heads: side_by_side(qkv, num_heads), form="side by side"),
+    Operation("MultiHeadAttention", lambda *xs, **how: as_heads(*xs, **how), lambda *xs, **how: heads_of(*xs, **how),
+              form="attention layer", low=-0.5, high=0.5, extra=(("causal", (False, True)),)),
+)
 CREATION = operations_of(
     Operation("zeros", tt.zeros, lambda *size: torch.zeros(size), form="size"),
     Operation("ones", tt.ones, lambda *size: torch.ones(size), form="size"),
@@ -256,7 +269,7 @@ CREATION = operations_of(
     Operation("arange", tt.arange, lambda *ends: torch.arange(*ends), form="range"),
     Operation("tensor", lambda x: tt.tensor(x.tolist()), lambda x: torch.tensor(x.tolist()), kinds="fib", **FLAT),
 )
-OPERATIONS = ARITHMETIC | SHAPES | REDUCTIONS | CHOICES | ACTIVATIONS | LAYERS | LOSSES | SPATIAL | TEXT
+OPERATIONS = ARITHMETIC | SHAPES | REDUCTIONS | CHOICES | ACTIVATIONS | LAYERS | LOSSES | SPATIAL | TEXT | ATTENTION
 EVERYTHING = OPERATIONS | CREATION
 
 
@@ -319,6 +332,40 @@ def llama_rotation(x: Any, start: int, base: float) -> Any:
     return x * cos + torch.cat((-x[..., half:], x[..., :half]), dim=-1) * sin
 
 
+def of_dtype(mask: Any, dtype: Any) -> Any:
+    """torch's mask of floats in another dtype; of truth values, or None, as it is."""
+    return mask if mask is None or mask.dtype == torch.bool else mask.to(dtype)
+
+
+def masked(scores: Any, mask: Any) -> Any:
+    """torch's scores under a mask of truth values (True: may be looked at), of floats, or without one."""
+    if mask is None or mask.dtype != torch.bool:
+        return scores if mask is None else scores + mask.to(scores.dtype)
+    return scores.masked_fill(~mask, float("-inf"))
+
+
+def side_by_side(qkv: Any, num_heads: int, mask: Any = None) -> Any:
+    """torch's attention of queries, keys and values that lie side by side; causal, unless there is a mask."""
+    b, t, c = qkv.shape[0], qkv.shape[1], qkv.shape[2] // 3
+    q, k, v = (x.reshape(b, t, num_heads, c // num_heads).transpose(1, 2) for x in qkv.split(c, -1))
+    return F.scaled_dot_product_attention(q, k, v, mask, is_causal=mask is None).transpose(1, 2).reshape(b, t, c)
+
+
+def as_heads(x: Any, w: Any, b: Any, p: Any, c: Any, num_heads: int, causal: bool, mask: Any) -> Any:
+    """What a MultiHeadAttention with these tensors as its weights and biases makes of x."""
+    layer = tt.MultiHeadAttention(x.shape[-1], num_heads, causal)
+    layer.qkv.weight, layer.qkv.bias, layer.proj.weight, layer.proj.bias = w, b, p, c
+    return layer(x, mask)
+
+
+def heads_of(x: Any, w: Any, b: Any, p: Any, c: Any, num_heads: int, causal: bool, mask: Any) -> Any:
+    """The same by torch's functions."""
+    t = x.shape[1]
+    may = torch.ones(t, t).tril().bool() if causal else torch.ones(t, t).bool()
+    added = masked(torch.zeros(x.shape[0], 1, t, t, dtype=x.dtype), may)
+    return F.linear(side_by_side(F.linear(x, w.T, b), num_heads, masked(added, mask)), p.T, c)
+
+
 # Public names that are no entry of their own, and why: test_complete.py holds the table to it.
 EXCEPTIONS = {
     "scatter_sum": "the gradient of getitem, and tried as that",
@@ -333,6 +380,8 @@ EXCEPTIONS = {
     "sum_by_id": "the gradient of embedding, and tried as that",
     **dict.fromkeys(("token_ids", "take_rows", "sum_by_product", "sum_by_sorting", "position_angles", "positions_of", "rotate",
                      "create_sinusoidal_embeddings"), "a part of embeddings, and tried with them"),
+    "create_causal_mask": "truth values: tests/conformance/test_attention.py",
+    **dict.fromkeys(("thirds", "blocks_of", "causal_weights", "attention_gradients"), "a part of attention, and tried with it"),
     "BinaryCrossEntropyLoss": "another name of BCELoss",
     **dict.fromkeys(("Tensor", "as_array", "operand", "settle", "named", "in_place", "through", "record", "op", "from_numpy", "reflected",
                      "reduction", "broadcast_shape", "sizes_of", "memory_footprint"), "the tensor itself and its door, no operation"),

@@ -9,6 +9,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+
 import tinytorch as tt
 from tests.conformance.operations import torch
 from tinytorch.core import activations, losses, spatial
@@ -94,6 +96,12 @@ def spread(function: Callable[..., Any]) -> Callable[..., Any]:
         dim, unbiased = (None, dim) if type(dim) is bool else (dim, unbiased)                   # var(x, True)
         return function(x, dim=dim, keepdim=keepdim, correction=correction if unbiased is None else int(unbiased))
     return call
+
+
+def looked_up(q: Any, k: Any, v: Any, attn_mask: Any = None, dropout_p: float = 0.0, is_causal: bool = False) -> Any:
+    """torch's attention, which makes its causal mask itself; the output only."""
+    mask = np.tri(q.shape[-2], k.shape[-2], dtype=bool) if is_causal else attn_mask
+    return tt.scaled_dot_product_attention(q, k, v, mask)[0]
 
 
 TWO, AXES, SPREAD = "input other", "input dim keepdim", "input dim unbiased keepdim correction"
@@ -220,6 +228,9 @@ ADAPTERS = {
     "nn.functional.embedding": Adapter("embedding", lambda weight, ids, padding_idx=None: tt.embedding(ids, weight, padding_idx),
                                        "input idx padding_idx", ignored={"max_norm": None, "norm_type": 2.0, "scale_grad_by_freq": False,
                                                                          "sparse": False}),
+    "nn.functional.scaled_dot_product_attention": Adapter(
+        "scaled_dot_product_attention", looked_up, "input key value attn_mask dropout_p is_causal", {
+            "dropout of weights": lambda given: given.get("dropout_p", 0.0) > 0.0}),
     "zeros": Adapter("zeros", tt.zeros, "input dtype", ignored=CPU),
     "ones": Adapter("ones", tt.ones, "input dtype", ignored=CPU),
     "full": Adapter("full", tt.full, "input fill_value dtype", ignored=CPU),
@@ -229,10 +240,13 @@ ADAPTERS = {
 # Entries of the table that have no samples of torch's, and why: test_opinfo.py holds the table to it.
 WITHOUT_SAMPLES = {
     **dict.fromkeys(("Linear", "Sequential", "Identity", "Conv1d", "Conv2d", "BatchNorm1d", "BatchNorm2d", "Embedding",
-                     "PositionalEncoding", "LearnedPositionalEmbedding", "EmbeddingLayer", "RotaryEmbedding"), "an object"),
+                     "PositionalEncoding", "LearnedPositionalEmbedding", "EmbeddingLayer", "RotaryEmbedding", "MultiHeadAttention"),
+                    "an object"),
     "col2im": "torch has no samples of fold; tried as the gradient of unfold",
     "conv2d_loops": "the definition, with seven loops: too slow",
     **dict.fromkeys(("logistic", "error_function", "clamped_log", "concatenate"), "a part of another operation"),
+    **dict.fromkeys(("masked_softmax", "split_heads", "merge_heads", "causal_attention"), "torch has no operation of its own for it"),
+    "attention_loops": "the definition, with loops: too slow",
     "tensor": "makes a tensor of Python's numbers",
 }
 # None of whose samples ours supports: all of them ask for what is told in the ledger.

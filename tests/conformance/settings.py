@@ -232,3 +232,32 @@ def statistics(draw: Draw, shapes: Shapes) -> Settings:
     """Means and variances of channels, as if they had been seen before."""
     rng = np.random.default_rng(draw(st.integers(0, 999)))
     return {"mean": rng.normal(size=shapes[0][1]), "var": rng.uniform(0.2, 2.0, shapes[0][1])}
+
+
+def mask_of(draw: Draw, size: Shape) -> Any:
+    """Nothing, truth values (of some rows none holds), or floats, for scores of this shape."""
+    rng, kind = np.random.default_rng(draw(st.integers(0, 999))), draw(st.sampled_from(("none", "truth", "row", "float", "holes")))
+    may = rng.random((1, size[-1]) if kind == "row" else size[-2:]) < 0.6
+    bias = rng.normal(size=size[-2:])
+    return {"none": None, "truth": may, "row": may, "float": bias, "holes": np.where(may, bias, -np.inf)}[kind]
+
+
+def mask(draw: Draw, shapes: Shapes) -> Settings:
+    return {"mask": mask_of(draw, shapes[0])}
+
+
+def looked_up(draw: Draw, shapes: Shapes) -> Settings:
+    return {"mask": mask_of(draw, (shapes[0][-2], shapes[1][-2]))}
+
+
+def heads(draw: Draw, shapes: Shapes) -> Settings:
+    return {"num_heads": draw(st.sampled_from([n for n in (1, 2, 3) if shapes[0][-1] % n == 0]))}
+
+
+def side_by_side(draw: Draw, shapes: Shapes) -> Settings:
+    """Heads for each of three thirds."""
+    return heads(draw, [(shapes[0][-1] // 3,)])
+
+
+def attention_layer(draw: Draw, shapes: Shapes) -> Settings:
+    return heads(draw, shapes) | {"mask": mask_of(draw, (shapes[0][1],) * 2)}

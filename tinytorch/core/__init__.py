@@ -7,7 +7,7 @@ import importlib
 
 import tinytorch
 
-__getattr__, __dir__ = tinytorch.lazy(__name__, {}, "activations autograd layers losses optimizers spatial tensor training")
+__getattr__, __dir__ = tinytorch.lazy(__name__, {}, "activations attention autograd layers losses optimizers spatial tensor training")
 
 # A Tensor learns to differentiate from the second of these.  Once it is built, nobody meets one without the other.
 for _module in ("tinytorch.core.tensor", "tinytorch.core.autograd"):

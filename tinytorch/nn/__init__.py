@@ -17,4 +17,5 @@ __getattr__, __dir__ = tinytorch.lazy(__name__, {
     "tinytorch.text.embeddings": """
         Embedding EmbeddingLayer LearnedPositionalEmbedding PositionalEncoding RotaryEmbedding SMALL_TABLE
     """,
+    "tinytorch.core.attention": "MultiHeadAttention",
 }, "functional")
