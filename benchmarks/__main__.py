@@ -20,13 +20,10 @@ import statistics  # noqa: E402
 
 import numpy as np  # noqa: E402
 
-from benchmarks.cases import CASES, Case  # noqa: E402
-from benchmarks.measure import growth, in_turns, ratio, verify  # noqa: E402
-from benchmarks.network import mlp  # noqa: E402
+from benchmarks.cases import CASES, MEMORIES, Case, Memory  # noqa: E402
+from benchmarks.measure import in_turns, ratio, verify  # noqa: E402
 from benchmarks.report import Row, options, picture, report  # noqa: E402
 
-MEMORY, STEPS, FORGOTTEN = "memory", 100, 100.0     # 100 bytes a step: less than one node that nobody let go of
-LEFT_BEHIND = f"MLP, left behind by each of {STEPS} steps"
 SCALE = {"us": 1e6, "ms": 1e3}
 
 
@@ -52,26 +49,25 @@ def timed(case: Case, torch: ModuleType | None, rounds: int, least: float) -> Ro
     return Row(case.title, ours, beside, case.unit, case.gate, theirs, over_torch, case.target, spread, measured, case.absolute)
 
 
-def remembered() -> Row:
-    """The row of memory: what the steps of the network leave behind."""
-    sides = mlp(None)
-    verify(sides)
-    return Row(LEFT_BEHIND, growth(sides["ours"].step, STEPS), None, "B", FORGOTTEN, absolute=True)
+def remembered(memory: Memory) -> Row:
+    """One row of memory, by the side that is ours."""
+    verify(memory.make(None))
+    return Row(memory.title, memory.measure(memory.make(None)["ours"].step), None, memory.unit, memory.gate, absolute=True)
 
 
 def measure(name: str, torch: ModuleType | None, rounds: int, least: float) -> Row:
     """One row; a case that computes something wrong, or nothing, has no figures."""
-    case = CASES.get(name)
+    case: Case | Memory = CASES.get(name) or MEMORIES[name]
     try:
-        return timed(case, torch, rounds, least) if case else remembered()
+        return timed(case, torch, rounds, least) if isinstance(case, Case) else remembered(case)
     except Exception as error:                  # whatever a broken engine raises
         why = f"{type(error).__name__}: {error}".splitlines()[0]
-        return Row(case.title if case else LEFT_BEHIND, None, None, "-", case.gate if case else FORGOTTEN, error=why)
+        return Row(case.title, None, None, "-", case.gate, error=why)
 
 
 def main(arguments: list[str] | None = None, rounds: int = 11, least: float = 0.03) -> int:
     """Measure the cases that are named, or all."""
-    names = [*CASES, MEMORY]
+    names = [*CASES, *MEMORIES]
     parser = options("What the engine costs, beside NumPy by hand and beside torch.")
     parser.add_argument("--picture", metavar="FILE.png", type=Path, help="draw the ratios, with their gates")
     parser.add_argument("cases", metavar="CASE", nargs="*", help=f"of {', '.join(names)}; all by default")

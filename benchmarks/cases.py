@@ -11,12 +11,14 @@ import numpy as np
 
 import tinytorch as tt
 from benchmarks.convolution import cnn, conv
-from benchmarks.measure import Side
+from benchmarks.measure import Side, growth, peak
 from benchmarks.network import mlp
+from benchmarks.transformer import gpt
 
 A, B, ONES = np.arange(4, dtype=np.float32), np.arange(4, dtype=np.float32) + 1, np.ones(4, np.float32)
 SQUARE = np.random.default_rng(0).standard_normal((2000, 2000), dtype=np.float32)
 LONG = 100_000                                  # operations of the chain
+STEPS, FORGOTTEN = 100, 100.0                   # 100 bytes a step: less than one node that nobody let go of
 
 
 @dataclass(frozen=True)
@@ -30,6 +32,17 @@ class Case:
     target: float | None = None                 # of ours / torch: told, never gated
     absolute: bool = False
     pieces: int = 1                             # a step does so many of what the row tells of one
+
+
+@dataclass(frozen=True)
+class Memory:
+    """A row of memory: its title, unit and gate, whose step it is of (as Case.make), and how that is measured on a new side."""
+
+    title: str
+    unit: str
+    gate: float
+    make: Callable[[ModuleType | None], dict[str, Side]]
+    measure: Callable[[Callable[[], object]], float]
 
 
 def add(torch: ModuleType | None) -> dict[str, Side]:
@@ -138,4 +151,10 @@ CASES = {
     "mlp": Case("MLP 784-256-128-10, batch 128, one Adam step", "ms", 1.1, mlp, 1.0),
     "conv": Case("convolution 32x16x28x28 to 32, forward", "ms", 1.4, conv, 3.0),
     "cnn": Case("CNN, 64 images of 28x28, one SGD step", "ms", 1.25, cnn, 2.0),
+    "gpt": Case("GPT, 4 blocks of 128, 16 x 128 tokens, one Adam step", "ms", 1.05, gpt, 1.0),
+}
+MEMORIES = {
+    "memory": Memory(f"MLP, left behind by each of {STEPS} steps", "B", FORGOTTEN, mlp, lambda step: growth(step, STEPS)),
+    "gpt-memory": Memory("GPT, at the worst moment of its first step", "MiB", 1.05 * 86, gpt, lambda step: peak(step) / 2 ** 20),
+    "gpt-growth": Memory(f"GPT, left behind by each of {STEPS} steps", "B", FORGOTTEN, gpt, lambda step: growth(step, STEPS)),
 }

@@ -83,3 +83,14 @@ def growth(step: Callable[[], Any], times: int) -> float:
     finally:
         tracemalloc.stop()
         gc.enable()
+
+
+def peak(step: Callable[[], Any]) -> float:
+    """Bytes that one step has at its worst moment, besides what was there before it."""
+    gc.collect()
+    tracemalloc.start()
+    try:
+        step()
+        return float(tracemalloc.get_traced_memory()[1])
+    finally:
+        tracemalloc.stop()

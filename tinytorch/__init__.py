@@ -73,10 +73,14 @@ MODULES: dict[str, tuple[int, str]] = {
         MultiHeadAttention attention_gradients attention_loops blocks_of causal_attention causal_weights
         create_causal_mask masked_softmax merge_heads scaled_dot_product_attention split_heads thirds
     """),
+    "tinytorch.models.transformer": (13, """
+        GPT LayerNorm MLP RMSNorm TiedLinear TransformerBlock initialize_weights layer_norm next_token_loss
+        norm_gradient rms_norm sample_tokens standardize token_probabilities
+    """),
 }
 
 # The packages and views directly below this one.
-PARTS = "core data nn optim text"
+PARTS = "core data models nn optim text"
 
 _HERE = os.path.dirname(os.path.abspath(__file__))
 _limit: int | None = None

@@ -400,14 +400,15 @@ BLOCK = 1 << 18                                                  # numbers; as f
 
 
 def in_blocks(forward):
-    """The same elementwise function, which takes a large array in pieces that fit into the cache."""
+    """The same elementwise function of arrays of one shape, which takes large ones in pieces that fit into the cache."""
     @functools.wraps(forward)
-    def run(x, **settings):
-        if np.size(x) <= BLOCK or x.dtype.kind != "f":
-            return forward(x, **settings)
-        flat, out = x.reshape(-1), np.empty(x.size, x.dtype)
-        for start in range(0, x.size, BLOCK):
-            out[start:start + BLOCK] = forward(flat[start:start + BLOCK], **settings)
+    def run(*arrays, **settings):
+        x, step = arrays[0], BLOCK // len(arrays)
+        if not isinstance(x, np.ndarray) or x.size <= step or x.dtype.kind != "f":
+            return forward(*arrays, **settings)
+        flat, out = [a.reshape(-1) for a in arrays], np.empty(x.size, x.dtype)
+        for start in range(0, x.size, step):
+            out[start:start + step] = forward(*[a[start:start + step] for a in flat], **settings)
         return out.reshape(x.shape)
     return run
 

@@ -35,7 +35,7 @@ import numpy as np
 from numpy import ndarray
 
 import tinytorch.core.tensor as door
-from tinytorch.core.activations import erf, gelu, leaky_relu, log_softmax, relu, sigmoid, silu, softmax, tanh
+from tinytorch.core.activations import erf, gelu, in_blocks, leaky_relu, log_softmax, relu, sigmoid, silu, softmax, tanh
 from tinytorch.core.layers import dropout, linear
 from tinytorch.core.losses import clamped_log, cross_entropy, softplus
 from tinytorch.core.tensor import (Tensor, absolute, add, amax, amin, clip, concatenate, default_generator, divide, exp, expand, float32, float64,
@@ -867,13 +867,16 @@ def _(g, sizes, dim):
     ends, before = list(itertools.accumulate(sizes)), (slice(None),) * (dim % g.ndim)
     return tuple(g[(*before, slice(end - n, end))] for n, end in zip(sizes, ends))
 
-@gradient(gelu)
-def _(g, x, approximate):
+@in_blocks
+def _gelu_gradient(g, x, *, approximate):
+    s = x * x
     if approximate == "none":                                    # Phi(x) + x · phi(x)
-        return g * (0.5 * (1.0 + run(erf, x * math.sqrt(0.5))) + x * np.exp(x * x * -0.5) * (1 / math.sqrt(2 * math.pi)))
+        return g * (0.5 * (1.0 + run(erf, x * math.sqrt(0.5))) + x * np.exp(s * -0.5) * (1 / math.sqrt(2 * math.pi)))
     c, k = math.sqrt(2 / math.pi), 0.044715
-    t = np.tanh(c * (x + k * x * x * x))
-    return g * 0.5 * (1.0 + t + x * (1.0 - t * t) * (c + 3 * c * k * x * x))
+    t = np.tanh(x * (c + c * k * s))
+    return g * (0.5 * (1.0 + t + x * (1.0 - t * t) * (c + 3 * c * k * s)))
+
+gradient(gelu)(lambda g, x, approximate: _gelu_gradient(g, x, approximate=approximate))
 
 @gradient(cross_entropy)
 def _(g, p, places, keep, reduction, label_smoothing):

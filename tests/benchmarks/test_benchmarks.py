@@ -40,7 +40,9 @@ def test_every_side_computes_the_same_and_is_told(capsys, monkeypatch, torch):
     ("mul-add", tt.multiply, lambda g, need, a, b: (g * b, g * b)), ("mul-add", tt.add, lambda g: (g, None)),
     ("chain", tt.multiply, lambda g, need, a, b: (g * 0, None)),
     ("mlp", tt.linear, lambda g, need, x, w: (g @ w.T if need[0] else None, x.T @ g, g.sum(axis=0) * 2)),
-    ("mlp", tt.relu, lambda g: g), ("mlp", tt.cross_entropy, None), ("memory", tt.relu, lambda g: g)])
+    ("mlp", tt.relu, lambda g: g), ("mlp", tt.cross_entropy, None), ("memory", tt.relu, lambda g: g),
+    ("gpt", tt.layer_norm, lambda g, need, x: (g, None, g.sum(axis=(0, 1)), g.sum(axis=(0, 1)))),
+    ("gpt", tt.causal_attention, lambda g, qkv: qkv * 0), ("gpt-memory", tt.gelu, lambda g: g)])
 def test_a_broken_rule_has_no_figures_and_fails(capsys, monkeypatch, case, op, rule):
     monkeypatch.setattr(op, "rule", None)
     if rule:

@@ -124,6 +124,13 @@ def attention_layer(draw: Draw) -> list[Shape]:
     return [(draw(st.sampled_from((2, 1))), draw(st.integers(1, 4)), c), (c, 3 * c), (3 * c,), (c, c), (c,)]
 
 
+def normalised(draw: Draw, parameters: int) -> list[Shape]:
+    """x, of one number at least in the axes that are normalised (one or two), and up to so many parameters of their shape."""
+    last = shape(draw, 1, 2)
+    last = tuple(n or 5 for n in last)
+    return [(*shape(draw, 0, 2), *last), *[last] * draw(st.integers(0, parameters))]
+
+
 ONE = lambda draw: [shape(draw)]                                    # noqa: E731
 AXES = lambda draw: [shape(draw, 1)]                                # noqa: E731
 TWO = lambda draw: broadcasting(draw, 2)                            # noqa: E731
@@ -154,6 +161,8 @@ SHAPES_AND_SETTINGS: dict[str, tuple[Callable[[Draw], list[Shape]], Callable[[Dr
     "split heads": (lambda draw: [(*shape(draw, 0, 1), draw(st.integers(1, 3)), *shape(draw, 2, 2))], NONE),
     "side by side": (side_by_side, given.side_by_side),
     "attention layer": (attention_layer, given.attention_layer),
+    "normalised": (lambda draw: normalised(draw, 2), given.normalised), "scaled": (lambda draw: normalised(draw, 1), given.normalised),
+    "last axes": (lambda draw: normalised(draw, 0), given.normalised),
     "batch of images": (lambda draw: [images(draw, batch=True)], NONE),
 }
 

@@ -5,12 +5,13 @@ The first word of an entry's name is the public name that it stands for.  `torch
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import tinytorch as tt
+from tests.conformance import adapters as by
 from tinytorch.core import activations, attention, layers, losses, spatial
 from tinytorch.core import tensor as T
 
@@ -90,6 +91,7 @@ WIDE = {"low": -4.0, "high": 4.0}
 FLAT = {"slope": False}                             # no gradient: positions and truth values
 PLAIN = {"form": "pair", "kinds": "fib"}
 REDUCED = {"form": "reduced"}
+EPS = (("eps", (0.05, 0.5)),)                       # one that is seen beside variances near 1
 LOSS = {"form": "compared", "refuses": nothing_to_average}
 
 ARITHMETIC = operations_of(
@@ -173,12 +175,12 @@ ACTIVATIONS = operations_of(
     Operation("softmax of small scores", tt.softmax, lambda x, dim: F.softmax(x, dim), form="axis", refuses=no_classes),
     Operation("log_softmax", tt.log_softmax, lambda x, dim: F.log_softmax(x, dim), form="axis", low=-30, high=30,
               built=tt.LogSoftmax, refuses=no_classes),
-    Operation("logistic", lambda x: of_arrays(activations.logistic, x), lambda x: torch.sigmoid(x), low=-30, high=30, **FLAT),
-    Operation("error_function", lambda x: of_arrays(activations.error_function, x), lambda x: torch.erf(x), **WIDE, **FLAT),
+    Operation("logistic", lambda x: by.of_arrays(activations.logistic, x), lambda x: torch.sigmoid(x), low=-30, high=30, **FLAT),
+    Operation("error_function", lambda x: by.of_arrays(activations.error_function, x), lambda x: torch.erf(x), **WIDE, **FLAT),
 )
 LAYERS = operations_of(
     Operation("linear", layers.linear, lambda x, w, b=None: F.linear(x, w.T, b), form="linear"),
-    Operation("Linear", lambda x, w, b=None: as_layer(w, b)(x), lambda x, w, b=None: F.linear(x, w.T, b), form="linear"),
+    Operation("Linear", lambda x, w, b=None: by.as_layer(w, b)(x), lambda x, w, b=None: F.linear(x, w.T, b), form="linear"),
     Operation("dropout", layers.dropout, lambda x, p: F.dropout(x, p, training=True), extra=(("p", (0.0, 1.0, 0, 1)),),
               built=tt.Dropout),
     Operation("Identity", lambda x: tt.Identity()(x), lambda x: torch.nn.Identity()(x), kinds="fib"),
@@ -206,8 +208,8 @@ SPATIAL = operations_of(
     Operation("conv2d", tt.conv2d, lambda *xs, **how: F.conv2d(*xs, **how), form="convolution"),
     Operation("conv2d with named padding", tt.conv2d, lambda *xs, **how: F.conv2d(*xs, **how), form="named padding"),
     Operation("conv1d", tt.conv1d, lambda *xs, **how: F.conv1d(*xs, **how), form="convolution of lines"),
-    Operation("Conv2d", lambda *xs, **how: as_kernels(tt.Conv2d, *xs, **how), lambda *xs, **how: F.conv2d(*xs, **how), form="convolution"),
-    Operation("Conv1d", lambda *xs, **how: as_kernels(tt.Conv1d, *xs, **how), lambda *xs, **how: F.conv1d(*xs, **how),
+    Operation("Conv2d", partial(by.as_kernels, tt.Conv2d), lambda *xs, **how: F.conv2d(*xs, **how), form="convolution"),
+    Operation("Conv1d", partial(by.as_kernels, tt.Conv1d), lambda *xs, **how: F.conv1d(*xs, **how),
               form="convolution of lines"),
     Operation("conv2d_loops", lambda x, w: tt.Tensor(spatial.conv2d_loops(x.data, w.data), dtype=x.dtype), lambda x, w: F.conv2d(x, w),
               form="small convolution", **FLAT),
@@ -236,29 +238,39 @@ SPATIAL = operations_of(
 )
 TEXT = operations_of(
     Operation("embedding", lambda w, ids: tt.embedding(ids, w), lambda w, ids: F.embedding(ids, w), form="ids"),
-    Operation("Embedding", lambda w, ids: as_table(w)(ids), lambda w, ids: F.embedding(ids, w), form="ids"),
+    Operation("Embedding", lambda w, ids: by.as_table(w)(ids), lambda w, ids: F.embedding(ids, w), form="ids"),
     Operation("PositionalEncoding", lambda x, start: tt.PositionalEncoding(9, x.shape[-1])(x, start),
-              lambda x, start: x + sinusoids(9, x.shape[-1])[start:start + x.shape[-2]].to(x.dtype), form="sequence"),
-    Operation("LearnedPositionalEmbedding", lambda x, w, start: as_positions(w)(x, start), lambda x, w, start: x + w[start:start + len(x)],
-              form="sequence and table"),
-    Operation("EmbeddingLayer", lambda w, p, ids, start, scale: as_both(w, p, scale)(ids, start),
+              lambda x, start: x + by.sinusoids(9, x.shape[-1])[start:start + x.shape[-2]].to(x.dtype), form="sequence"),
+    Operation("LearnedPositionalEmbedding", lambda x, w, start: by.as_positions(w)(x, start),
+              lambda x, w, start: x + w[start:start + len(x)], form="sequence and table"),
+    Operation("EmbeddingLayer", lambda w, p, ids, start, scale: by.as_both(w, p, scale)(ids, start),
               lambda w, p, ids, start, scale: F.embedding(ids, w) * (w.shape[1] ** 0.5 if scale else 1) + p[start:start + ids.shape[-1]],
               form="ids and positions", extra=(("scale", (False, True)),)),
     Operation("RotaryEmbedding", lambda x, start, base: tt.RotaryEmbedding(x.shape[-1], 9, base)(x, start),
-              lambda x, start, base: llama_rotation(x, start, base), form="sequence", extra=(("base", (10000.0, 30.0)),)),
+              lambda x, start, base: by.llama_rotation(x, start, base), form="sequence", extra=(("base", (10000.0, 30.0)),)),
 )
 ATTENTION = operations_of(
     Operation("attention_loops", lambda *xs: tt.Tensor(attention.attention_loops(*(x.data for x in xs)), dtype=xs[0].dtype),
               lambda *xs: F.scaled_dot_product_attention(*xs), form="looked up once", **FLAT),
-    Operation("masked_softmax", attention.masked_softmax, lambda z, mask: torch._safe_softmax(masked(z, mask), -1), form="scores"),
+    Operation("masked_softmax", attention.masked_softmax, lambda z, mask: torch._safe_softmax(by.masked(z, mask), -1), form="scores"),
     Operation("scaled_dot_product_attention", lambda q, k, v, mask: tt.scaled_dot_product_attention(q, k, v, mask)[0],
-              lambda q, k, v, mask: F.scaled_dot_product_attention(q, k, v, of_dtype(mask, q.dtype)), form="looked up"),
+              lambda q, k, v, mask: F.scaled_dot_product_attention(q, k, v, by.of_dtype(mask, q.dtype)), form="looked up"),
     Operation("split_heads", tt.split_heads, lambda x, num_heads: x.unflatten(-1, (num_heads, x.shape[-1] // num_heads)).transpose(-3, -2),
               form="heads", kinds="fib"),
     Operation("merge_heads", tt.merge_heads, lambda x: x.transpose(-3, -2).flatten(-2), form="split heads", kinds="fib"),
-    Operation("causal_attention", tt.causal_attention, lambda qkv, num_heads: side_by_side(qkv, num_heads), form="side by side"),
-    Operation("MultiHeadAttention", lambda *xs, **how: as_heads(*xs, **how), lambda *xs, **how: heads_of(*xs, **how),
+    Operation("causal_attention", tt.causal_attention, by.side_by_side, form="side by side"),
+    Operation("MultiHeadAttention", by.as_heads, by.heads_of,
               form="attention layer", low=-0.5, high=0.5, extra=(("causal", (False, True)),)),
+)
+NORMS = operations_of(
+    Operation("layer_norm", lambda x, *wb, normalized_shape, eps: tt.layer_norm(x, normalized_shape, *wb, eps=eps),
+              lambda x, *wb, normalized_shape, eps: F.layer_norm(x, normalized_shape, *wb, eps=eps), form="normalised", extra=EPS),
+    Operation("rms_norm", lambda x, *w, normalized_shape, eps: tt.rms_norm(x, normalized_shape, *w, eps=eps),
+              lambda x, *w, normalized_shape, eps: F.rms_norm(x, normalized_shape, *w, eps=eps), form="scaled", extra=EPS),
+    Operation("LayerNorm", lambda x, **how: tt.LayerNorm(**how)(x), lambda x, **how: torch.nn.LayerNorm(**how).to(x.dtype)(x),
+              form="last axes", extra=EPS),
+    Operation("RMSNorm", lambda x, **how: tt.RMSNorm(**how)(x), lambda x, **how: torch.nn.RMSNorm(**how).to(x.dtype)(x),
+              form="last axes", extra=EPS),
 )
 CREATION = operations_of(
     Operation("zeros", tt.zeros, lambda *size: torch.zeros(size), form="size"),
@@ -269,101 +281,8 @@ CREATION = operations_of(
     Operation("arange", tt.arange, lambda *ends: torch.arange(*ends), form="range"),
     Operation("tensor", lambda x: tt.tensor(x.tolist()), lambda x: torch.tensor(x.tolist()), kinds="fib", **FLAT),
 )
-OPERATIONS = ARITHMETIC | SHAPES | REDUCTIONS | CHOICES | ACTIVATIONS | LAYERS | LOSSES | SPATIAL | TEXT | ATTENTION
+OPERATIONS = ARITHMETIC | SHAPES | REDUCTIONS | CHOICES | ACTIVATIONS | LAYERS | LOSSES | SPATIAL | TEXT | ATTENTION | NORMS
 EVERYTHING = OPERATIONS | CREATION
-
-
-def of_arrays(function: Call, x: Any) -> Any:
-    """A function of arrays, on a Tensor."""
-    return tt.Tensor(function(x.data), dtype=x.dtype)
-
-
-def as_layer(w: Any, b: Any) -> Any:
-    """A Linear layer with these tensors as its weight and bias."""
-    layer = tt.Linear(*w.shape, bias=b is not None)
-    layer.weight, layer.bias = w, b
-    return layer
-
-
-def as_kernels(layer: Any, x: Any, w: Any, b: Any = None, groups: int = 1, **how: Any) -> Any:
-    """What a layer of convolution with these tensors as its weight and bias makes of x."""
-    kernels = layer(w.shape[1] * groups, w.shape[0], w.shape[2:], groups=groups, bias=b is not None, **how)
-    kernels.weight, kernels.bias = w, b
-    return kernels(x)
-
-
-def as_table(w: Any) -> Any:
-    """An Embedding with this tensor as its weight."""
-    layer = tt.Embedding(*w.shape)
-    layer.weight = w
-    return layer
-
-
-def as_positions(w: Any) -> Any:
-    """Learned positions with this tensor as their weight."""
-    layer = tt.LearnedPositionalEmbedding(*w.shape)
-    layer.weight = w
-    return layer
-
-
-def as_both(w: Any, p: Any, scale: bool) -> Any:
-    """A layer of words and positions with these tensors as its weights."""
-    layer = tt.EmbeddingLayer(*w.shape, max_seq_len=len(p), scale_embeddings=scale)
-    layer.token_embedding.weight, layer.position_embedding.weight = w, p
-    return layer
-
-
-def sinusoids(positions: int, dim: int) -> Any:
-    """The table of "Attention is all you need", column by column, rounded to float32 as ours is."""
-    table = torch.zeros(positions, dim, dtype=torch.float64)
-    for p in range(positions):
-        for column in range(dim):
-            angle = p / 10000 ** ((column - column % 2) / dim)
-            table[p, column] = math.cos(angle) if column % 2 else math.sin(angle)
-    return table.float()
-
-
-def llama_rotation(x: Any, start: int, base: float) -> Any:
-    """x turned as Hugging Face's LLaMA turns queries and keys: x cos + rotate_half(x) sin."""
-    half = x.shape[-1] // 2
-    frequencies = 1.0 / base ** (torch.arange(0, 2 * half, 2, dtype=torch.float64) / (2 * half))
-    angles = torch.outer(torch.arange(start, start + x.shape[-2], dtype=torch.float64), frequencies)
-    cos, sin = (torch.cat((f, f), dim=-1).float().to(x.dtype) for f in (angles.cos(), angles.sin()))
-    return x * cos + torch.cat((-x[..., half:], x[..., :half]), dim=-1) * sin
-
-
-def of_dtype(mask: Any, dtype: Any) -> Any:
-    """torch's mask of floats in another dtype; of truth values, or None, as it is."""
-    return mask if mask is None or mask.dtype == torch.bool else mask.to(dtype)
-
-
-def masked(scores: Any, mask: Any) -> Any:
-    """torch's scores under a mask of truth values (True: may be looked at), of floats, or without one."""
-    if mask is None or mask.dtype != torch.bool:
-        return scores if mask is None else scores + mask.to(scores.dtype)
-    return scores.masked_fill(~mask, float("-inf"))
-
-
-def side_by_side(qkv: Any, num_heads: int, mask: Any = None) -> Any:
-    """torch's attention of queries, keys and values that lie side by side; causal, unless there is a mask."""
-    b, t, c = qkv.shape[0], qkv.shape[1], qkv.shape[2] // 3
-    q, k, v = (x.reshape(b, t, num_heads, c // num_heads).transpose(1, 2) for x in qkv.split(c, -1))
-    return F.scaled_dot_product_attention(q, k, v, mask, is_causal=mask is None).transpose(1, 2).reshape(b, t, c)
-
-
-def as_heads(x: Any, w: Any, b: Any, p: Any, c: Any, num_heads: int, causal: bool, mask: Any) -> Any:
-    """What a MultiHeadAttention with these tensors as its weights and biases makes of x."""
-    layer = tt.MultiHeadAttention(x.shape[-1], num_heads, causal)
-    layer.qkv.weight, layer.qkv.bias, layer.proj.weight, layer.proj.bias = w, b, p, c
-    return layer(x, mask)
-
-
-def heads_of(x: Any, w: Any, b: Any, p: Any, c: Any, num_heads: int, causal: bool, mask: Any) -> Any:
-    """The same by torch's functions."""
-    t = x.shape[1]
-    may = torch.ones(t, t).tril().bool() if causal else torch.ones(t, t).bool()
-    added = masked(torch.zeros(x.shape[0], 1, t, t, dtype=x.dtype), may)
-    return F.linear(side_by_side(F.linear(x, w.T, b), num_heads, masked(added, mask)), p.T, c)
 
 
 # Public names that are no entry of their own, and why: test_complete.py holds the table to it.
@@ -382,6 +301,9 @@ EXCEPTIONS = {
                      "create_sinusoidal_embeddings"), "a part of embeddings, and tried with them"),
     "create_causal_mask": "truth values: tests/conformance/test_attention.py",
     **dict.fromkeys(("thirds", "blocks_of", "causal_weights", "attention_gradients"), "a part of attention, and tried with it"),
+    **dict.fromkeys(("standardize", "norm_gradient"), "a part of the norms, and tried with them"),
+    **dict.fromkeys(("MLP", "TransformerBlock", "GPT", "TiedLinear", "next_token_loss"), "tried beside its twin in test_transformer.py"),
+    **dict.fromkeys(("initialize_weights", "token_probabilities", "sample_tokens"), "how a GPT begins and writes: test_transformer.py"),
     "BinaryCrossEntropyLoss": "another name of BCELoss",
     **dict.fromkeys(("Tensor", "as_array", "operand", "settle", "named", "in_place", "through", "record", "op", "from_numpy", "reflected",
                      "reduction", "broadcast_shape", "sizes_of", "memory_footprint"), "the tensor itself and its door, no operation"),

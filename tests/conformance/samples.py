@@ -5,6 +5,7 @@ Only the arguments named here are understood: a sample with any other keyword co
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -231,6 +232,9 @@ ADAPTERS = {
     "nn.functional.scaled_dot_product_attention": Adapter(
         "scaled_dot_product_attention", looked_up, "input key value attn_mask dropout_p is_causal", {
             "dropout of weights": lambda given: given.get("dropout_p", 0.0) > 0.0}),
+    "nn.functional.layer_norm": Adapter("layer_norm", tt.layer_norm, "input normalized_shape weight bias eps", {
+        "the slope of one number alone, 0, which torch rounds": lambda given: math.prod(given["normalized_shape"]) == 1}),
+    "nn.functional.rms_norm": Adapter("rms_norm", tt.rms_norm, "input normalized_shape weight eps"),
     "zeros": Adapter("zeros", tt.zeros, "input dtype", ignored=CPU),
     "ones": Adapter("ones", tt.ones, "input dtype", ignored=CPU),
     "full": Adapter("full", tt.full, "input fill_value dtype", ignored=CPU),
@@ -240,8 +244,8 @@ ADAPTERS = {
 # Entries of the table that have no samples of torch's, and why: test_opinfo.py holds the table to it.
 WITHOUT_SAMPLES = {
     **dict.fromkeys(("Linear", "Sequential", "Identity", "Conv1d", "Conv2d", "BatchNorm1d", "BatchNorm2d", "Embedding",
-                     "PositionalEncoding", "LearnedPositionalEmbedding", "EmbeddingLayer", "RotaryEmbedding", "MultiHeadAttention"),
-                    "an object"),
+                     "PositionalEncoding", "LearnedPositionalEmbedding", "EmbeddingLayer", "RotaryEmbedding", "MultiHeadAttention",
+                     "LayerNorm", "RMSNorm"), "an object"),
     "col2im": "torch has no samples of fold; tried as the gradient of unfold",
     "conv2d_loops": "the definition, with seven loops: too slow",
     **dict.fromkeys(("logistic", "error_function", "clamped_log", "concatenate"), "a part of another operation"),

@@ -261,3 +261,8 @@ def side_by_side(draw: Draw, shapes: Shapes) -> Settings:
 
 def attention_layer(draw: Draw, shapes: Shapes) -> Settings:
     return heads(draw, shapes) | {"mask": mask_of(draw, (shapes[0][1],) * 2)}
+
+
+def normalised(draw: Draw, shapes: Shapes) -> Settings:
+    """Which of the last axes are normalised together: those of the weight; without one, the last one."""
+    return {"normalized_shape": shapes[1] if shapes[1:] else shapes[0][-1:]}

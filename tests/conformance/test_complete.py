@@ -11,9 +11,10 @@ import tinytorch as tt
 from tests.conformance.forms import cases
 from tests.conformance.operations import EVERYTHING, EXCEPTIONS, OPERATIONS
 from tinytorch.core import activations, attention, autograd, layers, losses, spatial, tensor
+from tinytorch.models import transformer
 from tinytorch.text import embeddings
 
-MODULES = (tensor, activations, layers, losses, spatial, embeddings, attention)
+MODULES = (tensor, activations, layers, losses, spatial, embeddings, attention, transformer)
 TABLED = {name.split()[0] for name in EVERYTHING} | {entry.built.__name__ for entry in OPERATIONS.values() if entry.built}
 EXPORTED = {name: getattr(module, name) for module in MODULES for name in module.__all__}
 PUBLIC = {name for name, value in EXPORTED.items() if inspect.isfunction(value) or inspect.isclass(value)}

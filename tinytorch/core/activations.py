@@ -64,7 +64,7 @@ def tanh(x):
     return np.tanh(x)
 
 
-# %% ../../modules/02_activations/activations_dev.py #f5e41fc0
+# %% ../../modules/02_activations/activations_dev.py #db62325f
 _erf_of_each = np.frompyfunc(math.erf, 1, 1)
 _erf_terms = (1.5895995e-07, -5.9856862e-06, 8.9712563e-05, -0.00062571951, -0.00018438375, 0.10276548, 1.1283797)  # of z¹², z¹⁰ … 1
 
@@ -90,14 +90,15 @@ BLOCK = 1 << 18                                                  # numbers; as f
 
 
 def in_blocks(forward):
-    """The same elementwise function, which takes a large array in pieces that fit into the cache."""
+    """The same elementwise function of arrays of one shape, which takes large ones in pieces that fit into the cache."""
     @functools.wraps(forward)
-    def run(x, **settings):
-        if np.size(x) <= BLOCK or x.dtype.kind != "f":
-            return forward(x, **settings)
-        flat, out = x.reshape(-1), np.empty(x.size, x.dtype)
-        for start in range(0, x.size, BLOCK):
-            out[start:start + BLOCK] = forward(flat[start:start + BLOCK], **settings)
+    def run(*arrays, **settings):
+        x, step = arrays[0], BLOCK // len(arrays)
+        if not isinstance(x, np.ndarray) or x.size <= step or x.dtype.kind != "f":
+            return forward(*arrays, **settings)
+        flat, out = [a.reshape(-1) for a in arrays], np.empty(x.size, x.dtype)
+        for start in range(0, x.size, step):
+            out[start:start + step] = forward(*[a[start:start + step] for a in flat], **settings)
         return out.reshape(x.shape)
     return run
 

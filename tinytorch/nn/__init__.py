@@ -18,4 +18,5 @@ __getattr__, __dir__ = tinytorch.lazy(__name__, {
         Embedding EmbeddingLayer LearnedPositionalEmbedding PositionalEncoding RotaryEmbedding SMALL_TABLE
     """,
     "tinytorch.core.attention": "MultiHeadAttention",
+    "tinytorch.models.transformer": "GPT LayerNorm MLP RMSNorm TiedLinear TransformerBlock",
 }, "functional")

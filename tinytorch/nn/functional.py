@@ -27,4 +27,8 @@ __getattr__, __dir__ = tinytorch.lazy(__name__, {
         attention_gradients attention_loops blocks_of causal_attention causal_weights create_causal_mask masked_softmax
         merge_heads scaled_dot_product_attention split_heads thirds
     """,
+    "tinytorch.models.transformer": """
+        initialize_weights layer_norm next_token_loss norm_gradient rms_norm sample_tokens standardize
+        token_probabilities
+    """,
 }, "")
