@@ -11,8 +11,10 @@ loss of module 04, which moves the weights after right answers too, the less the
 
 import sys
 
+from common import milestone, progress  # before NumPy, which reads once how many threads there may be
+
+# isort: split
 import numpy as np
-from common import milestone, progress
 from drawing import reading, side_by_side
 from handwriting import scans, split
 

@@ -11,8 +11,10 @@ A hidden layer bends the line. Nobody knew then how to train one; the calculus o
 
 import sys
 
+from common import milestone, progress  # before NumPy, which reads once how many threads there may be
+
+# isort: split
 import numpy as np
-from common import milestone, progress
 from drawing import curve, draw_curve, side_by_side
 
 import tinytorch as tt

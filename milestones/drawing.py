@@ -1,5 +1,7 @@
 """Drawings of the milestones: as text for the terminal, and as parts of a picture (`axes` is matplotlib's)."""
 
+import textwrap
+
 import numpy as np
 
 SHADES = " .:-=+*#%@"
@@ -17,6 +19,18 @@ def digit(image):
     """A scan (8, 8) of 0 to 1 as eight lines of sixteen characters."""
     levels = np.round(np.clip(image, 0, 1) * (len(SHADES) - 1)).astype(int)
     return ["".join(SHADES[v] * 2 for v in row) for row in levels]
+
+
+def attention(read, wrote, weights):
+    """Where a network looked, (wrote, read) of 0 to 1: a row for each letter that it wrote, a column for each that it read."""
+    return ["   " + "".join(f"{letter:<2}" for letter in read), *(f"{letter}  {row}" for letter, row in zip(wrote, digit(weights)))]
+
+
+def quoted(text, width=75):
+    """Text with a margin, its long lines folded; what cannot be printed is a dot."""
+    text = "".join(letter if letter.isprintable() and letter != "\ufffd" or letter == "\n" else "." for letter in text.expandtabs(4))
+    lines = [line for long in text.strip("\n").split("\n") for line in textwrap.wrap(long, width, replace_whitespace=False) or [""]]
+    return "\n".join("    " + line for line in lines)
 
 
 def curve(values, height=8, width=60):
@@ -72,6 +86,12 @@ def draw_table(axes, counts, classes):
              xticklabels=list(classes), yticklabels=list(classes))
 
 
+def draw_attention(axes, read, wrote, weights, caption):
+    axes.imshow(weights, cmap="Blues", vmin=0, vmax=1)
+    axes.set(title=caption, xlabel="read", ylabel="written", xticks=range(len(read)), yticks=range(len(wrote)),
+             xticklabels=list(read), yticklabels=list(wrote))
+
+
 def draw_digit(axes, image, caption):
     axes.imshow(image, cmap="gray_r", vmin=0, vmax=1)
     axes.set(title=caption, xticks=[], yticks=[])
@@ -108,3 +128,22 @@ def reading(run, images, truth, logits, losses, classes=range(10)):
         return figure
 
     return right.mean(), picture
+
+
+def writing(run, tasks, curves, table, sample):
+    """A picture: where attention looked in each task, what a letter cost while the network learned, and what it writes."""
+    def picture(plt):
+        figure, axes = plt.subplot_mosaic([list(tasks), ["curve"] * len(tasks)], figsize=(10, 10), layout="constrained")
+        for task, (right, *seen) in tasks.items():
+            draw_attention(axes[task], *seen, f"{task}: {right:.1%} right")
+        for name, bits in curves.items():
+            axes["curve"].plot(range(1, len(bits) + 1), bits, label=name)
+        axes["curve"].axhline(table, color="gray", linestyle="--", label="the table, held out")
+        axes["curve"].set(title="bits a letter", xlabel="round")
+        axes["curve"].legend()
+        figure.suptitle(run.heading)
+        lines = quoted(sample, 100).replace("$", r"\$").split("\n")
+        figure.supxlabel("\n".join(lines[:12]), fontsize=8, family="monospace", ha="left", x=0.02)
+        return figure
+
+    return picture

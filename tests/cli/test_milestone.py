@@ -123,6 +123,15 @@ def test_what_is_recorded_outlives_the_other_commands(alpha: Edition, typed: Typ
         assert progress.load(Course(alpha.root)).milestones == kept
 
 
+def test_what_was_passed_on_something_else_is_not_recorded(alpha: Edition, typed: Typed) -> None:
+    helper = alpha.root / "milestones" / "helper.py"
+    helper.write_text(helper.read_text(encoding="utf-8").replace('"bars": bars}', '"bars": bars, "instead": "this was the short form"}'),
+                      encoding="utf-8")
+    answer = typed("milestone", "run", "1")
+    assert answer.code == 0 and "not recorded: this was the short form" in answer.out + answer.err
+    assert not progress.load(Course(alpha.root)).milestones
+
+
 def test_a_missed_bar(alpha: Edition, typed: Typed) -> None:
     write(alpha, "01_double.py", DOUBLE.replace("4))", "5))"))
     answer = typed("milestone", "run", "double")
@@ -246,8 +255,9 @@ def test_ctrl_c_ends_the_program_too(alpha: Edition, deaf: bool) -> None:
 def test_those_of_the_course_say_what_they_need() -> None:
     course = Course(REPOSITORY)
     found = list(standings(course, progress.State()))
-    assert [s.milestone.name for s in found] == ["perceptron", "xor", "mlp", "cnn"]
-    assert [s.milestone.heading[0] for s in found] == [1957, 1969, 1986, 1998]
-    assert [s.unknown for s in found] == [()] * 4
-    assert [s.needs[-1] for s in found] == [5, 5, 8, 9]
+    assert [s.milestone.name for s in found] == ["perceptron", "xor", "mlp", "cnn", "transformer"]
+    assert [s.milestone.heading[0] for s in found] == [1957, 1969, 1986, 1998, 2017]
+    assert [s.unknown for s in found] == [()] * 5
+    assert [s.needs[-1] for s in found] == [5, 5, 8, 9, 13]
+    assert [s.milestone.short for s in found] == [(), (), (), (), ("--quick",)]
     assert find(course, "04_cnn").path == Path(REPOSITORY, "milestones", "04_cnn.py")

@@ -6,6 +6,7 @@ import argparse
 import io
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -18,9 +19,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from tests.waiting import soon
+
 ROOT = Path(__file__).parents[2]
 FILES = sorted((ROOT / "milestones").glob("[0-9][0-9]_*.py"))
-NEEDS = {1: "core.autograd", 2: "core.autograd", 3: "data.loader", 4: "core.spatial"}       # the last module that each one uses
+NEEDS = {1: "core.autograd", 2: "core.autograd", 3: "data.loader", 4: "core.spatial", 5: "models.transformer"}      # the last that it uses
 
 # What a program does before the milestone's own text is run in its place, with `change` made to that text.
 RUN = """
@@ -65,7 +68,7 @@ class Ran:
 
     @property
     def result(self) -> dict[str, Any]:
-        [path] = self.folder.glob("*.json")
+        [path] = (path for path in self.folder.glob("*.json") if "." not in path.stem)
         data: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         return data
 
@@ -76,26 +79,47 @@ def run(number: int, folder: Path, *options: str, knock: str = "") -> Ran:
         pytest.skip(f"{NEEDS[number]} is not exported yet")
     start = ["-c", RUN.format(path=str(path), knock=knock)] if knock else [str(path)]
     done = subprocess.run([sys.executable, "-X", "utf8", *start, "--output", str(folder), *options], capture_output=True, encoding="utf-8",
-                          timeout=120, stdin=subprocess.DEVNULL)
+                          timeout=300, stdin=subprocess.DEVNULL)
     return Ran(done.returncode, done.stdout, done.stderr, folder)
+
+
+@pytest.fixture(scope="module")
+def fifth(tmp_path_factory: pytest.TempPathFactory) -> Ran:
+    """The fifth in its short form, as it should go."""
+    return run(5, tmp_path_factory.mktemp("fifth"), "--quick")
 
 
 @pytest.mark.parametrize("number", [1, 2, 3, 4])
 def test_it_passes_and_its_page_reads_well_in_a_pipe(number: int, tmp_path: Path) -> None:
-    ran = run(number, tmp_path)
+    reads_well(run(number, tmp_path), FILES[number - 1].stem)
+
+
+def test_so_does_the_fifth_and_keeps_what_it_has_learnt(fifth: Ran) -> None:
+    reads_well(fifth, "05_transformer", "05_transformer.model.npz", "05_transformer.tokenizer.json")
+    import tinytorch as tt
+    model, tokenizer = (kind.load(fifth.folder / f"05_transformer.{name}") for kind, name in (
+        (tt.GPT, "model.npz"), (tt.text.Tokenizer, "tokenizer.json")))
+    assert model.vocab_size == tokenizer.vocab_size == 512 and "John 22" in fifth.out
+    assert tokenizer.decode(model.generate(tokenizer.encode("John 22"), 1)).startswith("John 22")
+
+
+def reads_well(ran: Ran, name: str, *more: str) -> None:
     assert ran.code == 0, ran.err
     assert ran.err == ""
     assert "\x1b" not in ran.out and "\r" not in ran.out
-    page = ran.out.replace(str(tmp_path), "FOLDER")
+    page = ran.out.replace(str(ran.folder), "FOLDER")
     assert max(map(len, page.splitlines())) <= 79
     assert page.encode("latin-1")                       # no box characters: a plain terminal shows it all
     assert "\n\n\n" not in page and not page.startswith("\n")
-    name = FILES[number - 1].stem
-    assert sorted(p.name for p in tmp_path.iterdir()) == [f"{name}.json", f"{name}.png"]
-    assert (tmp_path / f"{name}.png").read_bytes().startswith(b"\x89PNG")
+    assert sorted(p.name for p in ran.folder.iterdir()) == sorted([f"{name}.json", f"{name}.png", *more])
+    assert (ran.folder / f"{name}.png").read_bytes().startswith(b"\x89PNG")
     assert ran.result["passed"] and all(bar["passed"] for bar in ran.result["bars"]) and ran.result["problem"] == ""
-    assert f"picture {tmp_path}" in ran.out
+    assert f"picture {ran.folder}" in ran.out
 
+
+UNMASKED = """
+whole = tt.MultiHeadAttention.__init__
+tt.MultiHeadAttention.__init__ = lambda self, *args, **settings: whole(self, *args, **{**settings, "causal": False})"""
 
 KNOCKED = [
     (1, f'rule("linear", {ZERO})', "never moved"),
@@ -115,12 +139,16 @@ KNOCKED = [
     (4, f'rule("convolve", {NEGATED})', "accuracy"),
     (4, "tt.SGD.step = lambda self, closure=None: None", "never moved"),
     (4, "handwriting.scans = labels_shuffled", "accuracy"),
+    (5, UNMASKED, "what later words change"),
+    (5, "tt.LearnedPositionalEmbedding.forward = lambda self, x, start=0: x", "copy"),
+    (5, "tt.MultiHeadAttention.forward = lambda self, x, mask=None: self.proj(self.qkv(x)[..., -self.embed_dim:])", "copy"),
+    (5, "tt.AdamW.step = lambda self, closure=None: None", "never moved"),
 ]
 
 
 @pytest.mark.parametrize(("number", "knock", "said"), KNOCKED, ids=[f"{n}-{k[:32]}" for n, k, _ in KNOCKED])
 def test_it_fails_where_a_part_is_knocked_out(number: int, knock: str, said: str, tmp_path: Path) -> None:
-    ran = run(number, tmp_path, knock=knock)
+    ran = run(number, tmp_path, *["--quick"] * (number == 5), knock=knock)
     assert ran.code == 1, ran.out
     *warnings, line = ran.err.splitlines()
     assert not warnings or "nan" in said                        # NumPy's own, where numbers become infinite
@@ -231,6 +259,49 @@ def test_cifar10_is_looked_at_where_it_is(tmp_path: Path) -> None:
     assert missing.code == 3 and "cifar-10-binary.tar.gz" in missing.err
 
 
+@pytest.mark.skipif(os.name == "nt", reason="a process is ended otherwise there")
+def test_killed_and_resumed_it_ends_as_if_nothing_had_happened(fifth: Ran, tmp_path: Path) -> None:
+    process = subprocess.Popen([sys.executable, "-X", "utf8", str(FILES[4]), "--output", str(tmp_path / "parts"), "--quick"],
+                               stdout=subprocess.DEVNULL)
+    assert soon(lambda: [*tmp_path.glob("parts/*.checkpoint.npz")], 200)
+    process.kill()
+    process.wait()
+    assert not (tmp_path / "parts" / "05_transformer.png").exists()
+    whole, other = fifth, run(5, tmp_path / "parts", "--quick", "--resume")
+    assert (whole.code, other.code) == (0, 0) and "After 50 steps" in whole.out and "After 50 steps" not in other.out
+    assert not [*tmp_path.glob("*/*.checkpoint.npz")]
+    assert whole.result["losses"] == other.result["losses"] and whole.result["bars"][:4] == other.result["bars"][:4]
+    models = [dict(np.load(ran.folder / "05_transformer.model.npz", allow_pickle=False)) for ran in (whole, other)]
+    assert models[0].keys() == models[1].keys() and all(np.array_equal(models[0][name], models[1][name]) for name in models[0])
+
+
+def test_a_text_of_ones_own_has_no_bar(tmp_path: Path) -> None:
+    ran = run(5, tmp_path, "--quick", "--text", str(ROOT / "datasets" / "ruth.txt"))
+    assert ran.code == 0 and "ruth.txt: 11,876 letters" in ran.out and ran.result["instead"] == "this was the short form"
+    assert [bar["what"].split()[0] for bar in ran.result["bars"]] == ["copy", "reverse", "what", "training"]
+    missing = run(5, tmp_path / "none", "--quick", "--text", str(tmp_path / "none.txt"))
+    assert missing.code == 3 and "none.txt" in missing.err.splitlines()[0] and "--text FILE" in missing.err.splitlines()[1]
+
+
+def test_python_is_judged_by_its_own_parser(tmp_path: Path) -> None:
+    ran = run(5, tmp_path, "--quick", "--corpus", "python")
+    assert ran.code == 0, ran.err
+    assert ran.result["instead"] == "this was the short form"
+    assert re.search(r"own\s+parser\s+reads\s+\d+\s+of\s+20\s+definitions", ran.out)
+
+
+@pytest.mark.skipif(not os.environ.get("TITO_ALL"), reason="minutes long: TITO_ALL=1")
+def test_the_whole_of_the_fifth(tmp_path: Path) -> None:
+    ran = run(5, tmp_path)
+    assert ran.code == 0, ran.out + ran.err
+
+
+def test_the_number_of_threads_is_set_before_numpy_reads_it() -> None:
+    for path in FILES:
+        text = path.read_text(encoding="utf-8")
+        assert text.index("from common import") < (text + "import numpy").index("import numpy"), path.name
+
+
 def test_the_programs_are_short() -> None:
-    assert len(FILES) == 4
-    assert all(len(path.read_text(encoding="utf-8").splitlines()) <= 120 for path in FILES)
+    assert len(FILES) == 5
+    assert all(len(path.read_text(encoding="utf-8").splitlines()) <= (160 if path.name.startswith("05") else 120) for path in FILES)

@@ -18,6 +18,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from tito import milestones
 from tito.course import Course, Module
 from tito.dev.source import notebook
 from tito.errors import ExitCode, TitoError
@@ -45,7 +46,7 @@ def demo(course: Course, target: Path | None = None) -> int:
             for step in _work_through(student, course, module):
                 progress.update(task, advance=1, description=f"{module.label}: {step}")
         student.tito(show="complete")
-    passed = _milestones(student)
+    passed = _milestones(student, course)
     console.print(f"\nA student edition was built in {folder},\n{len(course.modules)} modules were worked through, and the package that "
                   f"came out of them passed {len(passed)} milestones:\n" + "\n".join(f"  {line}" for line in passed)
                   + f"\npictures in {folder / 'build' / 'milestones'}\n{time.monotonic() - began:.0f} s in all")
@@ -98,17 +99,18 @@ def _work_through(student: Student, course: Course, module: Module) -> Iterator[
     student.tito("module", "complete", number, show="complete ")
 
 
-def _milestones(student: Student) -> list[str]:
-    """Run those that the modules suffice for; a line for each."""
+def _milestones(student: Student, course: Course) -> list[str]:
+    """Run those that the modules suffice for, in their short form where they have one; a line for each."""
     student.console.print()
     listed = json.loads("\n".join(student.tito("milestone", "list", "--json")))["milestones"]
     passed = []
     for found in listed:
         if found["missing"]:
             continue
-        lines = student.tito("milestone", "run", str(found["number"]), show="passed  ")
+        number, short = str(found["number"]), milestones.find(course, str(found["number"])).short
+        lines = student.tito("milestone", "run", number, *(("--", *short) if short else ()), show="passed  ")
         bars = [line.removeprefix("passed  ").partition("  ")[0] for line in lines if line.startswith("passed  ")]
-        passed.append(f"{found['year']} {found['name']}: {'; '.join(bars)}")
+        passed.append(f"{found['year']} {found['name']}{' in short' if short else ''}: {'; '.join(bars)}")
     return passed
 
 
