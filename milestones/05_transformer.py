@@ -70,6 +70,13 @@ def attend(task, batches=120):
     return (written == ids)[:, LENGTH + 1:].mean(), spelt[:LENGTH], spelt[LENGTH + 1:], looked
 
 
+class Warm(tt.CosineSchedule):
+    """A slow first round: long steps do harm while Adam knows little of how large slopes are."""
+
+    def get_lr(self, epoch):
+        return super().get_lr(epoch) * (0.25 if epoch == 0 else 1.0)
+
+
 def learn(run, plan, model, ids, held, tell):
     """Train on windows of `ids`, drawn by chance; a checkpoint after each round.  The history, in which "seconds" are the processor's."""
     data, asked = (tt.text.TextDataset(row, model.max_seq_len) for row in (ids, held))
@@ -78,7 +85,7 @@ def learn(run, plan, model, ids, held, tell):
     few = tt.DataLoader(tt.Subset(asked, range(0, len(asked), max(1, len(asked) // 64))), 32, collate_fn=flat)
     optimizer = tt.AdamW(model.parameters(), lr=LR, betas=(0.9, 0.95), weight_decay=0.1)
     trainer = tt.Trainer(tt.Sequential(model, tt.Flatten(0, 1)), optimizer, tt.CrossEntropyLoss(),
-                         tt.CosineSchedule(LR, LR / 20, plan.rounds), grad_clip_norm=1.0)
+                         Warm(LR, LR / 20, plan.rounds), grad_clip_norm=1.0)
     trainer.history["seconds"], clock = [], [time.thread_time()]
 
     def time_it(trainer):
