@@ -15,13 +15,13 @@ if __name__ == "__main__":
 import json  # noqa: E402
 import platform  # noqa: E402
 import statistics  # noqa: E402
-import time  # noqa: E402
 from collections.abc import Callable  # noqa: E402
 from typing import Any  # noqa: E402
 
 import numpy as np  # noqa: E402
 
 import tinytorch as tt  # noqa: E402
+from benchmarks.measure import ratio, seconds  # noqa: E402
 from benchmarks.report import Row, options, report  # noqa: E402
 from tinytorch.text import WORD, count_words, learn_merges_loops  # noqa: E402
 
@@ -56,23 +56,16 @@ def hugging_face(vocab_size: int) -> tuple[Callable[[str], Any], Callable[[Any],
     return train, merges
 
 
-def seconds(call: Callable[[], object]) -> float:
-    """Processor seconds of one call."""
-    start = time.process_time()
-    call()
-    return time.process_time() - start
-
-
 def row(case: str, gate: float, ours: Callable[[], object], beside: Callable[[], object] | None, same: bool, rounds: int) -> Row:
     """The two in turns; broken where they did not give the same."""
     if not same:
         return Row(case, None, None, "s", gate, error="the two differ")
-    times = [(seconds(ours), seconds(beside) if beside else 0.0) for _ in range(rounds)]
+    times = [(seconds(ours, 1), seconds(beside, 1) if beside else 0.0) for _ in range(rounds)]
     mine = statistics.median(a for a, _ in times)
     if beside is None:
         return Row(case, mine, None, "s", gate, absolute=True)
-    ratios, theirs = sorted(a / b for a, b in times), statistics.median(b for _, b in times)
-    return Row(case, mine, theirs, "s", gate, spread=(ratios[-1] - ratios[0]) / 2, measured=statistics.median(ratios))
+    measured, spread = ratio(*map(list, zip(*times, strict=True)))
+    return Row(case, mine, statistics.median(b for _, b in times), "s", gate, spread=spread, measured=measured)
 
 
 def rows_of(text: str, few: int, many: int, rounds: int) -> list[Row]:
@@ -85,11 +78,11 @@ def rows_of(text: str, few: int, many: int, rounds: int) -> list[Row]:
     rows = [row(f"train {few} merges, beside the textbook loop", LOOP, lambda: train(few),
                 lambda: learn_merges_loops(count_words(text), few), slow, rounds),
             row(f"train {many} merges", SECONDS, lambda: train(many), None, True, rounds)]
-    if theirs := hugging_face(256 + many):
-        given = mapped(text)
-        other = theirs[0](given)
-        rows += [row(f"train {many} merges, beside Hugging Face", TRAIN, lambda: train(many), lambda: theirs[0](given),
-                     theirs[1](other) == tokenizer.merges, rounds),
+    if found := hugging_face(256 + many):
+        (train_theirs, merges_of), given = found, mapped(text)
+        other = train_theirs(given)
+        rows += [row(f"train {many} merges, beside Hugging Face", TRAIN, lambda: train(many), lambda: train_theirs(given),
+                     merges_of(other) == tokenizer.merges, rounds),
                  row("encode, each word for the first time, beside Hugging Face", ENCODE,
                      lambda: tokenizer.learn(tokenizer.merges).encode(text), lambda: other.encode(given),
                      other.encode(given).ids == tokenizer.encode(text), rounds)]

@@ -54,15 +54,6 @@ class NGram:
         first = np.full(self.order - 1, np.log2(len(self.letters)))
         return np.concatenate([first, -np.log2(self.chances(self.windows(self.ids(text), self.order)))])
 
-    def write(self, text, length, rng):
-        """`length` more letters after `text`."""
-        every = np.arange(len(self.letters))
-        for _ in range(length):
-            before = np.broadcast_to(self.ids(text[-self.order + 1:]), (len(every), self.order - 1))
-            chance = self.chances(np.column_stack([before, every]))
-            text += self.letters[rng.choice(every, p=chance / chance.sum())]
-        return text
-
     def __len__(self):
         """How many pieces are in its longest table."""
         return len(self.tables[-1].grams)

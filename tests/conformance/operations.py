@@ -12,16 +12,9 @@ from typing import Any
 
 import tinytorch as tt
 from tests.conformance import adapters as by
+from tests.conformance.adapters import Call, F, torch
 from tinytorch.core import activations, attention, layers, losses, spatial
 from tinytorch.core import tensor as T
-
-try:
-    import torch
-    import torch.nn.functional as F
-except ImportError:                                 # the extra `conformance`
-    torch = F = None
-
-Call = Callable[..., Any]
 
 
 @dataclass(frozen=True)

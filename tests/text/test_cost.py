@@ -10,7 +10,7 @@ from benchmarks import text as benchmark
 
 
 def told(capsys: pytest.CaptureFixture[str]) -> tuple[int, list[dict[str, object]]]:
-    code = benchmark.main(["--json", "-"], size=20_000, few=20, many=60, rounds=1)
+    code = benchmark.main(["--json", "-"], size=20_000, few=20, many=60, rounds=2)
     return code, json.loads(capsys.readouterr().out)["rows"]
 
 

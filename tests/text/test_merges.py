@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import tinytorch as tt
-from tinytorch.text import WORD, count_words, learn_merges, learn_merges_loops
+from benchmarks.text import hugging_face, mapped
+from tinytorch.text import count_words, learn_merges, learn_merges_loops
 
 ROOT = Path(__file__).parents[2]
 RUTH = ROOT / "datasets" / "ruth.txt"
@@ -58,11 +58,6 @@ def test_one_long_word_is_cut_so_that_no_text_is_slow() -> None:
 
 # ---- Hugging Face ------------------------------------------------------------------------------
 
-def mapped(text: str) -> str:
-    """The text with a character for each byte, in the order of bytes, and a space between words: what Hugging Face is given."""
-    return " ".join("".join(chr(256 + byte) for byte in tt.as_bytes(word)) for word in WORD.findall(text))
-
-
 TEXTS = {
     "Ruth": lambda: RUTH.read_text(encoding="utf-8"),
     "this program": lambda: Path(__file__).read_text(encoding="utf-8"),
@@ -73,15 +68,10 @@ TEXTS = {
 
 @pytest.mark.parametrize("name", TEXTS)
 def test_merges_and_ids_are_those_of_hugging_face(name: str) -> None:
-    theirs = pytest.importorskip("tokenizers", reason="Hugging Face's tokenizers is only installed where ours are compared with it")
+    pytest.importorskip("tokenizers", reason="Hugging Face's tokenizers is only installed where ours are compared with it")
     text = TEXTS[name]()
-    other = theirs.Tokenizer(theirs.models.BPE())
-    other.pre_tokenizer = theirs.pre_tokenizers.WhitespaceSplit()
-    alphabet = [chr(256 + byte) for byte in range(256)]
-    trainer = theirs.trainers.BpeTrainer(vocab_size=700, initial_alphabet=alphabet, show_progress=False)
-    other.train_from_iterator([mapped(text)], trainer)
-    model = json.loads(other.to_str())["model"]
-    ids = model["vocab"]
+    train, merges_of = hugging_face(700)
+    other = train(mapped(text))
     ours = tt.BPETokenizer(700).train(text)
-    assert ours.merges == [(ids[a], ids[b]) for a, b in model["merges"]]
+    assert ours.merges == merges_of(other)
     assert ours.encode(text) == other.encode(mapped(text)).ids

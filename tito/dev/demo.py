@@ -107,7 +107,7 @@ def _milestones(student: Student, course: Course) -> list[str]:
     for found in listed:
         if found["missing"]:
             continue
-        number, short = str(found["number"]), milestones.find(course, str(found["number"])).short
+        short = milestones.find(course, number := str(found["number"])).short
         lines = student.tito("milestone", "run", number, *(("--", *short) if short else ()), show="passed  ")
         bars = [line.removeprefix("passed  ").partition("  ")[0] for line in lines if line.startswith("passed  ")]
         passed.append(f"{found['year']} {found['name']}{' in short' if short else ''}: {'; '.join(bars)}")
