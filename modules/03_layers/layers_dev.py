@@ -806,7 +806,7 @@ The second failure needs a switch. Every module has `training`; `model.eval()` m
 layer keeps throwing dice.
 
 **Your turn.** `train(mode)` sets `training` for the module and all modules in it, and returns the module, so that `model = Net().eval()`
-works. Activations are not modules and need no switch. `Dropout` drops only in training; in evaluation it returns `x` itself.
+works. Activations are not modules and need no switch. `Dropout` drops only in training, and only where `p` is above 0; else it returns `x` itself.
 """
 
 # %% nbgrader={"grade": false, "grade_id": "train", "locked": false, "schema_version": 3, "solution": true, "task": false}
@@ -828,9 +828,9 @@ class Dropout(Module):
         self.p, self.generator = p, generator
 
     def forward(self, x):
-        """(…) -> (…)"""
+        """(…) -> (…): x itself in evaluation, and where p is 0."""
         ### BEGIN SOLUTION
-        return dropout(x, p=self.p, generator=self.generator) if self.training else x
+        return dropout(x, p=self.p, generator=self.generator) if self.training and self.p else x
         ### END SOLUTION
 
 
@@ -857,6 +857,7 @@ def test_unit_train():
     again = dropout(x, p=0.5, generator=np.random.default_rng(5)).numpy()
     expect.close(lambda: Dropout(generator=np.random.default_rng(5))(x), again, "from the generator that was given",
                  hint="the layer has a generator of its own: pass self.generator on")
+    expect.true(lambda: Dropout(0.0)(x) is x, "with p = 0 there is nothing to do, and nothing is drawn", hint="return x itself where self.p is 0")
     expect.same(lambda: net.train(False).blocks[1].training, False, "train(False) is eval()", hint="set `mode`, not always the same")
     expect.raises(ValueError, lambda: Dropout(1.5), "1.5 is no probability", match="Dropout 1.5")
 

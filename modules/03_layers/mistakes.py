@@ -14,7 +14,6 @@ BIAS_START = "Parameter(kaiming_uniform((out_features,), math.sqrt(5), fan_in=in
 REFUSE = "if wrong:\n        raise ValueError(f\"load_state_dict: this state does not fit {type(self).__name__}: {'; '.join(wrong)}\")\n    "
 WRITE = "for name, t in ours.items():\n        t.data[...] = state[name]\n    "
 DROP = "return (x * kept / (1 - p) if p < 1 else x * 0.0), {\"keep\": kept}"
-SWITCHED = "return dropout(x, p=self.p, generator=self.generator) if self.training else x"
 EACH = "for module in self.modules():\n        module.training = mode"
 
 MISTAKES = [
@@ -89,8 +88,9 @@ MISTAKES = [
     Mistake("train", "all but itself", "self.modules():", "self.modules()[1:]:", "the module itself too"),
     Mistake("train", "always on", "module.training = mode", "module.training = True", "set it to `mode`"),
     Mistake("train", "returns nothing", "return self", "return", "return self: then"),
-    Mistake("train", "throws dice in use", " if self.training else x", "", "it still drops"),
-    Mistake("train", "shrinks in use", "if self.training else x", "if self.training else x * (1 - self.p)", "in training already"),
+    Mistake("train", "throws dice in use", " if self.training and self.p else x", "", "it still drops"),
+    Mistake("train", "shrinks in use", "if self.training and self.p else x", "if self.training else x * (1 - self.p)", "in training already"),
+    Mistake("train", "throws dice for nothing", " and self.p else x", " else x", "where self.p is 0"),
     Mistake("train", "one share for all", "p=self.p, ", "", "a share of its own"),
     Mistake("train", "one generator for all", ", generator=self.generator", "", "a generator of its own"),
 

@@ -2,15 +2,10 @@
 
 import numpy as np
 
-from tito.check.probing import close, exact, forbid, probe, raised
+from tito.check.probing import close, exact, forbid, numbers, probe, raised
 
 no_slow_ways = forbid("test-sum-by-sorting", "np.add.at", "np.bincount")
 a_product = forbid("test-sum-by-product", "np.add.at", "np.bincount")
-
-
-def numbers(rng, *shape, dtype="float64"):
-    """Random numbers as an array."""
-    return np.asarray(rng.normal(size=shape), dtype)
 
 
 def said(call, *words):

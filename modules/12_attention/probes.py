@@ -2,35 +2,13 @@
 
 import numpy as np
 
-from tito.check.probing import close, exact, forbid, probe, raised
+from tito.check.probing import close, exact, forbid, numbers, probe, raised, slopes, tensors
 
 LEADING = [(), (2,), (1, 3), (0,)]
 SIZES = [(1, 1, 1, 1), (3, 4, 2, 5), (4, 3, 6, 2), (2, 5, 9, 1)]                   # T, S, D, E
 TEXTS = [(1, 1, 1, 1), (2, 5, 2, 3), (1, 4, 3, 2), (3, 2, 1, 4), (0, 3, 2, 2)]     # B, T, H, D
 
 loops_only = forbid("test-attention-loops", "np.matmul", "np.einsum", "np.tensordot", "np.dot", "np.vdot", "np.inner", "@", "softmax")
-
-
-def numbers(rng, *shape, dtype="float64"):
-    """Random numbers as an array."""
-    return np.asarray(rng.normal(size=shape), dtype)
-
-
-def tensors(tinytorch, *arrays):
-    """Tensors with the dtypes of the arrays, all with a gradient."""
-    return [tinytorch.Tensor(a, requires_grad=True, dtype=a.dtype) for a in arrays]
-
-
-def slopes(tinytorch, rng, call, *arrays):
-    """What `call` gives, its gradients, those of their squares, and the inputs afterwards."""
-    inputs = tensors(tinytorch, *arrays)
-    y = call(*inputs)
-    weights = tinytorch.Tensor(rng.normal(size=y.shape), dtype=y.dtype)
-    first = tinytorch.grad((y * y * weights).sum(), inputs, create_graph=True)
-    steepness = first[0].sum() * 0.0
-    for g in first:
-        steepness = steepness + (g * g).sum()
-    return [y, list(first), list(tinytorch.grad(steepness, inputs, allow_unused=True)), arrays]
 
 
 def masks(rng, *shape):

@@ -2,30 +2,7 @@
 
 import numpy as np
 
-from tito.check.probing import close, exact, holds, probe, raised, statistics
-
-
-def numbers(rng, *shape, dtype="float64"):
-    """Random numbers as an array."""
-    return np.asarray(rng.normal(size=shape), dtype)
-
-
-def tensors(tinytorch, *arrays):
-    """Tensors with the dtypes of the arrays, all with a gradient."""
-    return [None if a is None else tinytorch.Tensor(a, requires_grad=True, dtype=a.dtype) for a in arrays]
-
-
-def slopes(tinytorch, rng, call, *arrays):
-    """What `call` gives, its gradients, and those of their squares."""
-    inputs = tensors(tinytorch, *arrays)
-    leaves = [t for t in inputs if t is not None]
-    y = call(*inputs)
-    weights = tinytorch.Tensor(rng.normal(size=y.shape), dtype=y.dtype)
-    first = tinytorch.grad((y * y * weights).sum(), leaves, create_graph=True)
-    steepness = first[0].sum() * 0.0
-    for g in first:
-        steepness = steepness + (g * g).sum()
-    return [y, list(first), list(tinytorch.grad(steepness, leaves, allow_unused=True)), arrays]
+from tito.check.probing import close, exact, holds, numbers, probe, raised, slopes, statistics, tensors
 
 
 def drawn(rng, module, scale=0.4):

@@ -30,7 +30,7 @@ import numpy as np
 from tinytorch.core.activations import gelu
 from tinytorch.core.attention import MultiHeadAttention
 from tinytorch.core.autograd import gradient, no_grad
-from tinytorch.core.layers import Dropout, Identity, Linear, Module, Parameter, linear
+from tinytorch.core.layers import Dropout, Linear, Module, Parameter, linear
 from tinytorch.core.losses import composed, cross_entropy
 from tinytorch.core.tensor import Tensor, default_generator, float64, int64, ones, op, randn, zeros
 from tinytorch.core.training import replace_file
@@ -394,16 +394,11 @@ plt.show()
 Attention lets tokens look at each other. What each makes of it is computed by an *MLP*, for every token by itself: one `Linear` that widens it four
 times, GELU (in its tanh form), and one that brings it back.
 
-**Your turn.** The constructor is given; a `Dropout` of 0 would only cost time, so `Identity` stands in its place.
+**Your turn.** The constructor is given.
 """
 
 # %% nbgrader={"grade": false, "grade_id": "mlp", "locked": false, "schema_version": 3, "solution": true, "task": false}
 #| export
-def _maybe_dropout(p):
-    """`Dropout(p)`, or nothing to do where p is 0."""
-    return Dropout(p) if p else Identity()
-
-
 class MLP(Module):
     """Two Linear layers with GELU between them, every token by itself: (…, embed_dim) -> (…, embed_dim).
 
@@ -413,7 +408,7 @@ class MLP(Module):
     def __init__(self, embed_dim, hidden_dim=None, dropout=0.0, generator=None):
         hidden_dim = 4 * embed_dim if hidden_dim is None else hidden_dim
         self.fc, self.proj = Linear(embed_dim, hidden_dim, generator=generator), Linear(hidden_dim, embed_dim, generator=generator)
-        self.dropout = _maybe_dropout(dropout)
+        self.dropout = Dropout(dropout)
 
     def forward(self, x):
         """`fc`, GELU in its "tanh" form, `proj`, and last `dropout`."""
@@ -458,7 +453,7 @@ class TransformerBlock(Module):
     def __init__(self, embed_dim, num_heads, mlp_ratio=4, dropout=0.0, causal=True, rotary=None, norm=LayerNorm, generator=None):
         self.norm1, self.attention = norm(embed_dim), MultiHeadAttention(embed_dim, num_heads, causal=causal, rotary=rotary, generator=generator)
         self.norm2, self.mlp = norm(embed_dim), MLP(embed_dim, int(mlp_ratio * embed_dim), dropout, generator)
-        self.dropout = _maybe_dropout(dropout)
+        self.dropout = Dropout(dropout)
 
     def forward(self, x, mask=None):
         """(B, T, embed_dim) -> the same shape; `mask` is for the attention."""
@@ -615,7 +610,7 @@ class GPT(Module):
         if positions in ("learned", "sinusoidal"):
             self.position_embedding = (LearnedPositionalEmbedding if positions == "learned" else PositionalEncoding)(max_seq_len, embed_dim)
         rotary = RotaryEmbedding(embed_dim // num_heads, max_seq_len) if positions == "rotary" else None
-        self.dropout = _maybe_dropout(dropout)
+        self.dropout = Dropout(dropout)
         self.blocks = [TransformerBlock(embed_dim, num_heads, dropout=dropout, rotary=rotary) for _ in range(num_layers)]
         self.norm = LayerNorm(embed_dim)
         self.head = TiedLinear(self.token_embedding) if tie_weights else Linear(embed_dim, vocab_size, bias=False)

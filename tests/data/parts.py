@@ -19,6 +19,7 @@ from tests.waiting import soon  # noqa: F401    # for the code that `start` runs
 from tinytorch.data import DataLoader, Dataset, IterableDataset, get_worker_info
 
 ROOT = Path(__file__).parents[2]
+HANG = 15.0                     # seconds: what takes that long, on a busy machine too, waits for something that will not come
 
 
 class Noisy(Dataset):

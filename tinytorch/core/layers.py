@@ -249,8 +249,8 @@ class Dropout(Module):
         self.p, self.generator = p, generator
 
     def forward(self, x):
-        """(…) -> (…)"""
-        return dropout(x, p=self.p, generator=self.generator) if self.training else x
+        """(…) -> (…): x itself in evaluation, and where p is 0."""
+        return dropout(x, p=self.p, generator=self.generator) if self.training and self.p else x
 
 
 Module.train, Module.eval = _train, lambda self: _train(self, False)

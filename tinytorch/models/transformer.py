@@ -16,7 +16,7 @@ import numpy as np
 from ..core.activations import gelu
 from ..core.attention import MultiHeadAttention
 from ..core.autograd import gradient, no_grad
-from ..core.layers import Dropout, Identity, Linear, Module, Parameter, linear
+from ..core.layers import Dropout, Linear, Module, Parameter, linear
 from ..core.losses import composed, cross_entropy
 from ..core.tensor import Tensor, default_generator, float64, int64, ones, op, randn, zeros
 from ..core.training import replace_file
@@ -139,11 +139,6 @@ class RMSNorm(LayerNorm):
         return rms_norm(x, self.normalized_shape, self.weight, self.eps)
 
 # %% ../../modules/13_transformers/transformers_dev.py #mlp
-def _maybe_dropout(p):
-    """`Dropout(p)`, or nothing to do where p is 0."""
-    return Dropout(p) if p else Identity()
-
-
 class MLP(Module):
     """Two Linear layers with GELU between them, every token by itself: (…, embed_dim) -> (…, embed_dim).
 
@@ -153,7 +148,7 @@ class MLP(Module):
     def __init__(self, embed_dim, hidden_dim=None, dropout=0.0, generator=None):
         hidden_dim = 4 * embed_dim if hidden_dim is None else hidden_dim
         self.fc, self.proj = Linear(embed_dim, hidden_dim, generator=generator), Linear(hidden_dim, embed_dim, generator=generator)
-        self.dropout = _maybe_dropout(dropout)
+        self.dropout = Dropout(dropout)
 
     def forward(self, x):
         """`fc`, GELU in its "tanh" form, `proj`, and last `dropout`."""
@@ -170,7 +165,7 @@ class TransformerBlock(Module):
     def __init__(self, embed_dim, num_heads, mlp_ratio=4, dropout=0.0, causal=True, rotary=None, norm=LayerNorm, generator=None):
         self.norm1, self.attention = norm(embed_dim), MultiHeadAttention(embed_dim, num_heads, causal=causal, rotary=rotary, generator=generator)
         self.norm2, self.mlp = norm(embed_dim), MLP(embed_dim, int(mlp_ratio * embed_dim), dropout, generator)
-        self.dropout = _maybe_dropout(dropout)
+        self.dropout = Dropout(dropout)
 
     def forward(self, x, mask=None):
         """(B, T, embed_dim) -> the same shape; `mask` is for the attention."""
@@ -200,7 +195,7 @@ class TiedLinear(Module):
     def forward(self, x):
         return linear(x, self.weight.T)                          # (…, C) @ (C, V)
 
-# %% ../../modules/13_transformers/transformers_dev.py #556b7800
+# %% ../../modules/13_transformers/transformers_dev.py #7df3b7ec
 class GPT(Module):
     """Scores for the token that follows each: ids (B, T) -> (B, T, vocab_size).  `positions`: "learned", "sinusoidal", "rotary" or None.
 
@@ -217,7 +212,7 @@ class GPT(Module):
         if positions in ("learned", "sinusoidal"):
             self.position_embedding = (LearnedPositionalEmbedding if positions == "learned" else PositionalEncoding)(max_seq_len, embed_dim)
         rotary = RotaryEmbedding(embed_dim // num_heads, max_seq_len) if positions == "rotary" else None
-        self.dropout = _maybe_dropout(dropout)
+        self.dropout = Dropout(dropout)
         self.blocks = [TransformerBlock(embed_dim, num_heads, dropout=dropout, rotary=rotary) for _ in range(num_layers)]
         self.norm = LayerNorm(embed_dim)
         self.head = TiedLinear(self.token_embedding) if tie_weights else Linear(embed_dim, vocab_size, bias=False)

@@ -102,6 +102,31 @@ def raised(call: Callable[[], Any]) -> str:
     return ""
 
 
+# ---- what several probes give and ask ----------------------------------------------------------
+
+def numbers(rng: np.random.Generator, *shape: int, dtype: str = "float64") -> Any:
+    """Random numbers as an array."""
+    return np.asarray(rng.normal(size=shape), dtype)
+
+
+def tensors(tinytorch: Any, *arrays: Any) -> list[Any]:
+    """Tensors with the dtypes of the arrays, all with a gradient; None stays None."""
+    return [None if a is None else tinytorch.Tensor(a, requires_grad=True, dtype=a.dtype) for a in arrays]
+
+
+def slopes(tinytorch: Any, rng: np.random.Generator, call: Callable[..., Any], *arrays: Any) -> list[Any]:
+    """What `call` gives, its gradients, those of their squares, and the arrays afterwards."""
+    inputs = tensors(tinytorch, *arrays)
+    leaves = [t for t in inputs if t is not None]
+    y = call(*inputs)
+    weights = tinytorch.Tensor(rng.normal(size=y.shape), dtype=y.dtype)
+    first = tinytorch.grad((y * y * weights).sum(), leaves, create_graph=True)
+    steepness = first[0].sum() * 0.0
+    for g in first:
+        steepness = steepness + (g * g).sum()
+    return [y, list(first), list(tinytorch.grad(steepness, leaves, allow_unused=True)), arrays]
+
+
 # ---- comparators -------------------------------------------------------------------------------
 
 def exact(got: Any, reference: Any) -> str:

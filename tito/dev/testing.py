@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from tito.check.process import ONE_THREAD
 from tito.course import Course
 from tito.errors import ExitCode
 
@@ -46,11 +48,14 @@ def run_tests(course: Course, args: Sequence[str] = ()) -> int:
 
 
 def _run(course: Course, name: str, command: list[str]) -> Step:
-    """Runs one step with this Python, from the course's root; its lines are shown as they come."""
+    """Runs one step with this Python, from the course's root; its lines are shown as they come.
+
+    One thread for each process that computes: the steps start as many processes as there are cores.
+    """
     print(f"\n== {name}: python -m {' '.join(command)}", flush=True)
     began, last = time.monotonic(), ""
-    with subprocess.Popen([sys.executable, "-m", *command], cwd=course.root, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                          stderr=subprocess.STDOUT, encoding="utf-8", errors="replace") as child:
+    with subprocess.Popen([sys.executable, "-m", *command], cwd=course.root, env={**os.environ, **ONE_THREAD}, stdin=subprocess.DEVNULL,
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, encoding="utf-8", errors="replace") as child:
         assert child.stdout
         for line in child.stdout:
             print(line, end="", flush=True)
