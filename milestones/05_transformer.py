@@ -6,9 +6,7 @@
 word looks at all words before it, at once. Language models have been built that way ever since.
 
 First a single layer of attention copies and reverses words that it has never seen, and shows where it looks. Then a GPT of modules 01 to 13
-learns from a text to write more of it, and has to guess better than a table of how often each letter came after three others.
-
-This takes minutes; a bar tells how far it is, and a run that is stopped goes on with --resume. --quick does less, for a first look.
+learns from a text, for minutes, to write more of it, and must guess better than a table of how often each letter came after three others.
 """
 
 import math
