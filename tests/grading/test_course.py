@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import random
 from functools import cache
 from pathlib import Path
@@ -25,13 +24,13 @@ from tests.grading.damage import answered, corpus
 from tests.grading.redteam.attack import extra, filled
 from tests.grading.slots import FIRST
 from tests.modules.shelf import COURSE, MODULES, each_module, subject_of
+from tests.sampling import ALL, chosen
 from tito.cells import document
 from tito.check.verdict import Verdict, judge
 from tito.course import Module
 from tito.repair import repair
 from tito.settings import Settings
 
-ALL = os.environ.get("TITO_ALL") == "1"
 CAPS = Limits(cpu_seconds=60, wall_seconds=90)
 Notebook = dict[str, Any]
 
@@ -74,11 +73,6 @@ for name in [n for n in globals() if n.startswith('test_')]:
     globals()[name] = lambda: None"""),
     "endless": ("", "while True:\n    pass"),
 }
-
-
-def chosen(module: Module, of: list[Any], count: int) -> list[Any]:
-    """A few, others after every change of the module."""
-    return of if ALL else random.Random(module.source.read_text(encoding="utf-8")).sample(of, min(count, len(of)))
 
 
 TRICKS = [(module, name) for module in MODULES for name in chosen(module, list(HOSTILE), 3)]

@@ -29,10 +29,10 @@ from tests.grading.clusters import ROOT, Cluster, environment, needs_bubblewrap,
 from tests.grading.postgres import Cluster as Postgres
 from tests.grading.postgres import absent
 from tests.grading.test_autograde import dump, hand_in
+from tests.sampling import ALL
 from tito.course import Course
 from tito.errors import ExitCode
 
-ALL = os.environ.get("TITO_ALL") == "1"
 STUDENTS = 167 if ALL else 14
 KILLS = 60 if ALL else 6
 SECONDS = 1800.0 if ALL else 240.0      # then it hangs

@@ -22,10 +22,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from tests.sampling import ALL
 from tests.waiting import soon
 
 ROOT = Path(__file__).parents[2]
-ALL = os.environ.get("TITO_ALL") == "1"
 FILES = sorted((ROOT / "milestones").glob("[0-9][0-9]_*.py"))
 NEEDS = {1: "core.autograd", 2: "core.autograd", 3: "data.loader", 4: "core.spatial", 5: "models.transformer"}      # the last that it uses
 

@@ -3,31 +3,21 @@
 A run of every day takes a few functions of each module, others after every change of it; with TITO_ALL=1 it takes all of them.
 """
 
-import os
-import random
-
 import pytest
 
-from tests.modules.plant import Spot, spots
+from tests.modules.plant import spots
 from tests.modules.shelf import each_module, solved, verdict
+from tests.sampling import chosen
 from tito.course import Module
 
 SAMPLE, SHARES = 6, 3           # functions of a module, and the tests that share them out
-ALL = os.environ.get("TITO_ALL") == "1"
-
-
-def _chosen(module: Module) -> list[Spot]:
-    found = spots(solved(module))
-    if ALL:
-        return found
-    return random.Random(module.source.read_text(encoding="utf-8")).sample(found, min(SAMPLE, len(found)))
 
 
 @pytest.mark.parametrize("share", range(SHARES))
 @each_module
 def test_an_error_in_a_function_is_found_and_its_cell_is_named(module: Module, share: int) -> None:
     missed = []
-    for spot in _chosen(module)[share::SHARES]:
+    for spot in chosen(module, spots(solved(module)), SAMPLE)[share::SHARES]:
         found = verdict(spot.planted_in(solved(module)), module)
         if found.ok:
             missed.append(f"{spot}: not found")
