@@ -45,7 +45,7 @@ def timed(case: Case, torch: ModuleType | None, rounds: int, least: float) -> Ro
     scale = SCALE[case.unit] / case.pieces
     ours, beside, theirs = (statistics.median(times[side]) * scale if side in times else None for side in ("ours", "numpy", "torch"))
     measured, spread = ratio(times["ours"], times["numpy"])
-    over_torch = ratio(times["ours"], times["torch"])[0] if torch else None
+    over_torch = ratio(times["ours"], times["torch"])[0] if "torch" in times else None
     return Row(case.title, ours, beside, case.unit, case.gate, theirs, over_torch, case.target, spread, measured, case.absolute)
 
 

@@ -11,8 +11,10 @@ import numpy as np
 
 import tinytorch as tt
 from benchmarks.convolution import cnn, conv
+from benchmarks.decoding import decoding, gain
 from benchmarks.measure import Side, growth, peak
 from benchmarks.network import mlp
+from benchmarks.quantized import int8
 from benchmarks.transformer import gpt
 
 A, B, ONES = np.arange(4, dtype=np.float32), np.arange(4, dtype=np.float32) + 1, np.ones(4, np.float32)
@@ -152,6 +154,9 @@ CASES = {
     "conv": Case("convolution 32x16x28x28 to 32, forward", "ms", 1.4, conv, 3.0),
     "cnn": Case("CNN, 64 images of 28x28, one SGD step", "ms", 1.25, cnn, 2.0),
     "gpt": Case("GPT, 4 blocks of 128, 16 x 128 tokens, one Adam step", "ms", 1.05, gpt, 1.0),
+    "kv": Case("GPT, 256 tokens written with a KV cache", "ms", 1.15, decoding, 0.95),
+    "kv-gain": Case("the same, beside no cache instead of NumPy", "ms", 0.083, gain),       # a twelfth
+    "int8": Case("512 x 1024 @ 1024 x 1024, weights of one byte", "ms", 1.1, int8),
 }
 MEMORIES = {
     "memory": Memory(f"MLP, left behind by each of {STEPS} steps", "B", FORGOTTEN, mlp, lambda step: growth(step, STEPS)),

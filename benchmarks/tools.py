@@ -1,6 +1,7 @@
 """What the command line costs, beside what it cannot do without: `python -m benchmarks.tools`.
 
 Processor time of whole processes, children included; the median of interleaved rounds.
+Completing every module is timed once, by the clock.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 
 from benchmarks.report import Row, options, report
@@ -18,6 +20,7 @@ from tito.dev.demo import write_solutions
 from tito.dev.edition import make_edition
 
 ROUNDS = 9
+EVERY_MODULE = 90.0     # seconds by the clock, on two cores
 PLAIN = """
 import json, sys
 import numpy
@@ -51,17 +54,28 @@ def cases(edition: Path) -> dict[str, tuple[list[str], list[str], float]]:
     }
 
 
+def complete_all(edition: Path) -> Row:
+    """`tito module complete` of every module in order: each command of the student's, in a process of its own."""
+    numbers = [f"{module.number:02d}" for module in Course(edition).modules]
+    start = time.perf_counter()
+    for number in numbers:
+        seconds(["-m", "tito", "module", "complete", number], edition)
+    return Row(f"tito module complete {numbers[0]} to {numbers[-1]}", time.perf_counter() - start, None, "s", EVERY_MODULE, absolute=True)
+
+
 def main() -> int:
     """Measure every case in a fresh edition."""
     chosen, rows = options("What the command line costs, beside what it cannot do without.").parse_args(), []
     with tempfile.TemporaryDirectory() as folder:
         edition, course = Path(folder).resolve() / "edition", Course.find()
         make_edition(course, edition)
-        write_solutions(Course(edition).module("01").notebook, course.module("01"))
+        for module in course.modules:
+            write_solutions(Course(edition).module(f"{module.number:02d}").notebook, module)
         for name, (command, beside, gate) in cases(edition).items():
             pairs = [(seconds(command, edition), seconds(beside, edition)) for _ in range(ROUNDS)]
             ours, other = (statistics.median(times) for times in zip(*pairs))
             rows.append(Row(name, ours, other, "s", gate))
+        rows.append(complete_all(edition))
     return report(rows, chosen.json)
 
 

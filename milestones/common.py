@@ -48,7 +48,7 @@ class Run:
         self.path, self.name, self.heading = path, path.stem, f"{year}: {title}"
         self.options, self.seed, self.folder, self.validate = options, options.seed, Path(options.output), options.validate
         self.out = io.StringIO() if options.json else sys.stdout
-        self.bars, self.model, self.seconds = [], None, 0.0
+        self.bars, self.looks, self.model, self.seconds = [], [], None, 0.0
         self.result = {"schema_version": 1, "milestone": int(number), "name": name, "year": int(year), "title": title, "seed": self.seed,
                        "validate": self.validate, "passed": False, "problem": "it did not come to its end", "facts": {}}
 
@@ -103,8 +103,10 @@ class Run:
 
     # The bars
 
-    def bar(self, what, value, kind, limit, unit="%"):
-        """Hold a value to its bar, which is a limit and a kind of it: "at least", "at most", "under"."""
+    def bar(self, what, value, kind, limit, unit="%", look=""):
+        """Hold a value to its bar, which is a limit and a kind of it: "at least", "at most", "under"; `look`: where, if it is missed."""
+        if not BARS[kind](value, limit):
+            self.looks.append(look)
         self.bars.append({"what": what, "value": round(float(value), 4), "passed": bool(BARS[kind](value, limit)),
                           "bound": f"{kind} {_shown(limit, unit if unit in UNITS else '')}", "text": f"{what}: {_shown(value, unit)}"})
 
@@ -116,7 +118,8 @@ class Run:
         missed = [bar for bar in self.bars if not bar["passed"]]
         problem = ""
         if missed:
-            problem = f"the bar was missed: {missed[0]['text']}, not {missed[0]['bound']}; {self._why(losses)}, in modules {modules}"
+            why = f"look at {self.looks[0]}" if self.looks[0] and not self._still() else f"{self._why(losses)}, in modules {modules}"
+            problem = f"the bar was missed: {missed[0]['text']}, not {missed[0]['bound']}; {why}"
         self.result |= {"passed": not missed, "problem": problem, "bars": self.bars, "seconds": round(self.seconds, 3),
                         "losses": [round(float(loss), 6) if np.isfinite(loss) else None for loss in losses], "picture": self._draw(picture)}
         self.write()

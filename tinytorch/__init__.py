@@ -77,10 +77,49 @@ MODULES: dict[str, tuple[int, str]] = {
         GPT LayerNorm MLP RMSNorm TiedLinear TransformerBlock initialize_weights layer_norm next_token_loss
         norm_gradient rms_norm sample_tokens standardize token_probabilities
     """),
+    "tinytorch.generation.kv_cache": (14, """
+        CachedGeneration KVCache block_step cache_for cached_attention cached_block cached_forward decode_step
+        decode_weights disable_kv_cache enable_kv_cache generate_cached head_step next_tokens
+    """),
+    "tinytorch.profiling.profiler": (15, """
+        Counted FLOPS Frame MB Profile Profiler Timing analyze_batch_size_effects analyze_model_scaling
+        analyze_profiling_overhead arrays_in attainable attention_flops benchmark_operation_efficiency bytes_of compare
+        convolve_flops count_work counted evaluating flops_of layout linear_flops machine_peak measure peak_memory
+        profile profile_backward_pass profile_forward_pass roofline runs_rule seconds_text shortened uncounted untouched
+        work_of
+    """),
+    "tinytorch.optimization.acceleration": (16, """
+        FULL MOVES MixedPrecisionTrainer Packed SPAN START analyze_acceleration_decision_framework
+        analyze_arithmetic_intensity analyze_mixed_precision_benefits analyze_vectorization_scaling autocast each
+        float16 from_bfloat16 fuse fused_gelu gelu_into half_door in_pieces kept_bytes loop_matmul rounded
+        slopes_in_pieces spans tiled_matmul to_bfloat16 to_half unfused_gelu vectorized_matmul widen
+    """),
+    "tinytorch.optimization.quantization": (17, """
+        CHANNELS Observer QUANTIZED QuantizationAware Quantized QuantizedConv2d QuantizedEmbedding QuantizedLinear
+        Quantizer dequantize_int8 fake_quantize grid_of load_quantized model_nbytes pack_int4 product_by_tiles
+        quantization_grid quantize quantize_int8 quantize_model quantized_linear quantized_rows replace_layers
+        save_quantized unpack_int4 widen_rows
+    """),
+    "tinytorch.optimization.compression": (18, """
+        CSR Compressor KnowledgeDistillation Masks compress_model distillation_loss factorize from_gaps inputs_behind
+        keep_largest load_sparse low_rank_approximate low_rank_model magnitude_prune measure_sparsity narrow
+        prune_and_finetune save_sparse storage strongest structured_prune to_gaps weights_of
+    """),
+    "tinytorch.benchmarking.benchmark": (19, """
+        Benchmark BenchmarkResult BenchmarkSuite DigitsTask TinyMLPerf WritingTask as_samples bootstrap_interval
+        break_even effect_size noise_of packed pareto_frontier percentiles plot_pareto time_to_quality
+    """),
+    "tinytorch.applications.tinygpt": (20, """
+        BenchmarkReport CompleteTinyGPTPipeline FORMS PROMPT SETTINGS TinyGPT TinyGPTTrainer WRITTEN blank contenders
+        entropy facts_of generate_submission implausible objections pipeline_step prune_and_tune split_text
+        validate_submission
+    """),
 }
 
 # The packages and views directly below this one.
-PARTS = "core data models nn optim text"
+PARTS = """
+    applications benchmarking core data generation models nn optim optimization profiling text
+"""
 
 _HERE = os.path.dirname(os.path.abspath(__file__))
 _limit: int | None = None

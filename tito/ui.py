@@ -14,6 +14,7 @@ from functools import cache, singledispatch
 from typing import Any, TextIO
 
 from tito.cli.results import (
+    Benched,
     Completed,
     Kept,
     MilestoneList,
@@ -254,6 +255,31 @@ def _(result: MilestoneRun, width: int) -> list[Line]:
         if result.code == 0 else _next(result.next)
 
 
+@render.register
+def _(result: Benched, width: int) -> list[Line]:
+    longest = max(len(row.title) for row in result.rows)
+    lines = [[(f"{'':<{longest + 4}}{'yours':>9}{'/ NumPy':>14}{'/ torch':>8}{'before':>8}", "dim")]]
+    for row in result.rows:
+        left = f"{row.number:02d}  {row.title:<{longest}}"
+        if row.error:
+            lines += [[(left + "  ", ""), ("error", STYLES["error"])], *map(_plain, textwrap.wrap(row.error, width, initial_indent=" " * 4,
+                                                                                              subsequent_indent=" " * 6))]
+            continue
+        torch, before = (f"{value:.3g}" if value else "" for value in (row.over_torch, row.before))
+        lines.append([(f"{left}{_seconds(row.ours):>9}{f'{row.over_numpy:.3g} ± {row.spread:.2g}':>14}{torch:>8}{before:>8}", ""),
+                      (f"  {row.change}" if row.change else "", "green" if row.change == "faster" else "yellow")])
+    beside = f"NumPy {result.numpy}, {f'torch {result.torch}' if result.torch else 'torch is not installed'}; one thread, processor time"
+    return [*lines, _plain(""), _plain(beside), _plain("/ is how many times as long: below 1 yours is faster; ± is the spread"),
+            *_notes((result.note,) if result.note else (), width)]
+
+
+def _seconds(seconds: float | None) -> str:
+    """Seconds in a unit that fits."""
+    value = seconds or 0.0
+    factor, unit = next(((f, u) for f, u in ((1.0, "s"), (1e3, "ms"), (1e6, "us")) if value * f >= 1), (1e9, "ns"))
+    return f"{value * factor:.3g} {unit}"
+
+
 def _module_lines(modules: tuple[ModuleLine, ...], width: int) -> list[Line]:
     longest = max((len(m.name) for m in modules), default=0)
     return [[(f"{m.number:02d} ", ""), (f"{m.name:<{longest}}  ", ""), (f"{m.state:<7}", STYLES[m.state]),
@@ -311,7 +337,7 @@ def _next(command: str) -> list[Line]:
 
 def as_typed(text: str) -> str:
     """Commands as they can be typed here: without a `tito` on the path, `python3 -m tito` is what works."""
-    return re.sub(r"\btito (?=(module|milestone|init|demo|dev|grade|submit)\b)", f"{caller()} ", text)
+    return re.sub(r"\btito (?=(module|milestone|bench|init|demo|dev|grade|submit)\b)", f"{caller()} ", text)
 
 
 @cache

@@ -255,9 +255,9 @@ def test_ctrl_c_ends_the_program_too(alpha: Edition, deaf: bool) -> None:
 def test_those_of_the_course_say_what_they_need() -> None:
     course = Course(REPOSITORY)
     found = list(standings(course, progress.State()))
-    assert [s.milestone.name for s in found] == ["perceptron", "xor", "mlp", "cnn", "transformer"]
-    assert [s.milestone.heading[0] for s in found] == [1957, 1969, 1986, 1998, 2017]
-    assert [s.unknown for s in found] == [()] * 5
-    assert [s.needs[-1] for s in found] == [5, 5, 8, 9, 13]
-    assert [s.milestone.short for s in found] == [(), (), (), (), ("--quick",)]
+    assert [s.milestone.name for s in found] == ["perceptron", "xor", "mlp", "cnn", "transformer", "olympics"]
+    assert [s.milestone.heading[0] for s in found] == [1957, 1969, 1986, 1998, 2017, 2018]
+    assert [s.unknown for s in found] == [()] * 6
+    assert [s.needs[-1] for s in found] == [5, 5, 8, 9, 13, 19]
+    assert [s.milestone.short for s in found] == [(), (), (), (), ("--quick",), ("--quick",)]
     assert find(course, "04_cnn").path == Path(REPOSITORY, "milestones", "04_cnn.py")

@@ -6,6 +6,8 @@ import math
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
 import tinytorch as tt
 
 try:
@@ -20,6 +22,11 @@ Call = Callable[..., Any]
 def of_arrays(function: Call, x: Any) -> Any:
     """A function of arrays, on a Tensor."""
     return tt.Tensor(function(x.data), dtype=x.dtype)
+
+
+def fused_chain(x: Any, y: Any) -> Any:
+    """A chain of operations, fused."""
+    return tt.fuse(lambda x, y: np.tanh(x * y) / (1.0 + np.exp(-x)) - 2.0 * y)(x, y)
 
 
 def as_layer(w: Any, b: Any) -> Any:
@@ -55,6 +62,11 @@ def as_both(w: Any, p: Any, scale: bool) -> Any:
     layer = tt.EmbeddingLayer(*w.shape, max_seq_len=len(p), scale_embeddings=scale)
     layer.token_embedding.weight, layer.position_embedding.weight = w, p
     return layer
+
+
+def fake_quantized(x: Any, scale: float, zero_point: int, bits: int) -> Any:
+    """torch's, which is told the ends of the grid."""
+    return torch.fake_quantize_per_tensor_affine(x, scale, zero_point, -2 ** (bits - 1), 2 ** (bits - 1) - 1)
 
 
 def sinusoids(positions: int, dim: int) -> Any:

@@ -50,6 +50,12 @@ def product(draw: Draw) -> list[Shape]:
     return [(before if len(left) == 2 else ()) + left, (after if len(right) == 2 else ()) + right]
 
 
+def matrices(draw: Draw) -> list[Shape]:
+    """Two matrices for @."""
+    n, k, m = draw(SIZES), draw(SIZES), draw(SIZES)
+    return [(n, k), (k, m)]
+
+
 def linear(draw: Draw) -> list[Shape]:
     """x (…, in), w (in, out), and a bias (out,) or none."""
     fan_in, fan_out = draw(SIZES.filter(bool)), draw(SIZES.filter(bool))
@@ -137,7 +143,8 @@ TWO = lambda draw: broadcasting(draw, 2)                            # noqa: E731
 NONE = lambda draw, shapes: {}                                      # noqa: E731
 SHAPES_AND_SETTINGS: dict[str, tuple[Callable[[Draw], list[Shape]], Callable[[Draw, list[Shape]], dict[str, Any]]]] = {
     "one": (ONE, NONE), "pair": (TWO, NONE), "number": (ONE, given.number), "product": (product, NONE), "linear": (linear, NONE),
-    "vectors": (lambda draw: [(draw(SIZES),)] * 2, NONE), "compared": (lambda draw: [shape(draw)] * 2, given.reduction),
+    "matrices": (matrices, NONE), "alike": (lambda draw: [shape(draw)] * 2, NONE), "vectors": (lambda draw: [(draw(SIZES),)] * 2, NONE),
+    "compared": (lambda draw: [shape(draw)] * 2, given.reduction),
     "classes": (classes, given.targets), "matrix": (lambda draw: [shape(draw, 2, 4)], NONE), "reshape": (ONE, given.reshape),
     "permute": (ONE, given.permute), "expand": (ONE, given.expand), "key": (ONE, given.key), "squeeze": (ONE, given.squeeze),
     "swap": (AXES, given.swap), "unsqueeze": (ONE, given.unsqueeze), "flatten": (ONE, given.flatten), "reduced": (ONE, given.reduced),

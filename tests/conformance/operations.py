@@ -15,6 +15,7 @@ from tests.conformance import adapters as by
 from tests.conformance.adapters import Call, F, torch
 from tinytorch.core import activations, attention, layers, losses, spatial
 from tinytorch.core import tensor as T
+from tinytorch.optimization import acceleration
 
 
 @dataclass(frozen=True)
@@ -265,6 +266,20 @@ NORMS = operations_of(
     Operation("RMSNorm", lambda x, **how: tt.RMSNorm(**how)(x), lambda x, **how: torch.nn.RMSNorm(**how).to(x.dtype)(x),
               form="last axes", extra=EPS),
 )
+ACCELERATION = operations_of(
+    Operation("loop_matmul", lambda a, b: tt.Tensor(acceleration.loop_matmul(a.data, b.data), dtype=a.dtype), lambda a, b: a @ b,
+              form="matrices", **FLAT),
+    Operation("vectorized_matmul", tt.vectorized_matmul, lambda a, b: a @ b, form="matrices"),
+    Operation("tiled_matmul", tt.tiled_matmul, lambda a, b, tile: a @ b, form="matrices", extra=(("tile", (1, 2, 3, 64)),)),
+    Operation("unfused_gelu", tt.unfused_gelu, lambda x: F.gelu(x, approximate="tanh"), **WIDE),
+    Operation("fused_gelu", tt.fused_gelu, lambda x: F.gelu(x, approximate="tanh"), **WIDE),
+    Operation("fuse", by.fused_chain, lambda x, y: torch.tanh(x * y) / (1.0 + torch.exp(-x)) - 2.0 * y, form="alike", twice=False),
+)
+QUANTISATION = operations_of(
+    # Its gradient is not the slope of what it computes: tests/optimization/test_quantization.py holds it beside torch's.
+    Operation("fake_quantize", tt.fake_quantize, by.fake_quantized,
+              extra=(("scale", (0.25, 0.5)), ("zero_point", (0, 1)), ("bits", (8, 4, 2))), **WIDE, **FLAT),
+)
 CREATION = operations_of(
     Operation("zeros", tt.zeros, lambda *size: torch.zeros(size), form="size"),
     Operation("ones", tt.ones, lambda *size: torch.ones(size), form="size"),
@@ -274,7 +289,8 @@ CREATION = operations_of(
     Operation("arange", tt.arange, lambda *ends: torch.arange(*ends), form="range"),
     Operation("tensor", lambda x: tt.tensor(x.tolist()), lambda x: torch.tensor(x.tolist()), kinds="fib", **FLAT),
 )
-OPERATIONS = ARITHMETIC | SHAPES | REDUCTIONS | CHOICES | ACTIVATIONS | LAYERS | LOSSES | SPATIAL | TEXT | ATTENTION | NORMS
+OPERATIONS = ARITHMETIC | SHAPES | REDUCTIONS | CHOICES | ACTIVATIONS | LAYERS | LOSSES | SPATIAL | TEXT | ATTENTION | NORMS \
+    | ACCELERATION | QUANTISATION
 EVERYTHING = OPERATIONS | CREATION
 
 
@@ -297,6 +313,19 @@ EXCEPTIONS = {
     **dict.fromkeys(("standardize", "norm_gradient"), "a part of the norms, and tried with them"),
     **dict.fromkeys(("MLP", "TransformerBlock", "GPT", "TiedLinear", "next_token_loss"), "tried beside its twin in test_transformer.py"),
     **dict.fromkeys(("initialize_weights", "token_probabilities", "sample_tokens"), "how a GPT begins and writes: test_transformer.py"),
+    **dict.fromkeys(("cached_attention", "block_step", "head_step", "KVCache", "CachedGeneration", "cache_for", "cached_block",
+                     "cached_forward", "decode_weights", "decode_step", "next_tokens", "generate_cached", "enable_kv_cache",
+                     "disable_kv_cache"),
+                    "writing with a cache, without gradients: tests/generation has it beside torch"),
+    **dict.fromkeys(("spans", "gelu_into", "in_pieces", "slopes_in_pieces"), "a part of fused operations, and tried with them"),
+    **dict.fromkeys(("to_bfloat16", "from_bfloat16", "Packed", "to_half", "rounded", "widen", "each", "half_door", "autocast", "kept_bytes",
+                     "MixedPrecisionTrainer"), "storing in half: tests/optimization/test_acceleration.py"),
+    **dict.fromkeys(("analyze_vectorization_scaling", "analyze_arithmetic_intensity", "analyze_mixed_precision_benefits",
+                     "analyze_acceleration_decision_framework"), "measures: tests/optimization/test_acceleration.py"),
+    **dict.fromkeys(("quantization_grid", "grid_of", "quantize", "quantize_int8", "dequantize_int8", "pack_int4", "unpack_int4",
+                     "product_by_tiles", "widen_rows", "quantized_linear", "quantized_rows", "model_nbytes", "Quantized", "QuantizedLinear",
+                     "QuantizedConv2d", "QuantizedEmbedding", "replace_layers", "Observer", "QuantizationAware", "Quantizer",
+                     "quantize_model", "save_quantized", "load_quantized"), "numbers kept in bytes: tests/optimization"),
     "BinaryCrossEntropyLoss": "another name of BCELoss",
     **dict.fromkeys(("Tensor", "as_array", "operand", "settle", "named", "in_place", "through", "record", "op", "from_numpy", "reflected",
                      "reduction", "broadcast_shape", "sizes_of", "memory_footprint"), "the tensor itself and its door, no operation"),

@@ -251,6 +251,9 @@ WITHOUT_SAMPLES = {
     **dict.fromkeys(("logistic", "error_function", "clamped_log", "concatenate"), "a part of another operation"),
     **dict.fromkeys(("masked_softmax", "split_heads", "merge_heads", "causal_attention"), "torch has no operation of its own for it"),
     "attention_loops": "the definition, with loops: too slow",
+    **dict.fromkeys(("loop_matmul", "vectorized_matmul", "tiled_matmul"), "another way to compute matmul, whose samples are tried"),
+    **dict.fromkeys(("unfused_gelu", "fused_gelu", "fuse"), "torch has no operation of its own for it"),
+    "fake_quantize": "torch has no samples of it",
     "tensor": "makes a tensor of Python's numbers",
 }
 # None of whose samples ours supports: all of them ask for what is told in the ledger.

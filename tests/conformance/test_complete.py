@@ -11,10 +11,12 @@ import tinytorch as tt
 from tests.conformance.forms import cases
 from tests.conformance.operations import EVERYTHING, EXCEPTIONS, OPERATIONS
 from tinytorch.core import activations, attention, autograd, layers, losses, spatial, tensor
+from tinytorch.generation import kv_cache
 from tinytorch.models import transformer
+from tinytorch.optimization import acceleration, quantization
 from tinytorch.text import embeddings
 
-MODULES = (tensor, activations, layers, losses, spatial, embeddings, attention, transformer)
+MODULES = (tensor, activations, layers, losses, spatial, embeddings, attention, transformer, kv_cache, acceleration, quantization)
 TABLED = {name.split()[0] for name in EVERYTHING} | {entry.built.__name__ for entry in OPERATIONS.values() if entry.built}
 EXPORTED = {name: getattr(module, name) for module in MODULES for name in module.__all__}
 PUBLIC = {name for name, value in EXPORTED.items() if inspect.isfunction(value) or inspect.isclass(value)}

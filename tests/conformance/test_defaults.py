@@ -10,6 +10,7 @@ torch = pytest.importorskip("torch", reason="torch is only installed where confo
 ANOTHER = {                 # (name, setting): why
     **{(name, "dim"): "torch guesses an axis, and warns" for name in ("softmax", "log_softmax", "Softmax", "LogSoftmax")},
     ("Parameter", "data"): "a parameter without numbers is none",
+    ("autocast", "dtype"): "torch has one for each kind of device",
 }
 
 

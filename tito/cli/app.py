@@ -222,6 +222,15 @@ def run_(ctx: Context, which: Annotated[str, typer.Argument(metavar="N", help="A
     return _show(ctx, result)
 
 
+@app.command()
+def bench(ctx: Context, nn: NNS = None) -> int:
+    """Measure your library beside NumPy, beside torch where it is installed, and beside the last time."""
+    from tito.cli import bench
+    with ctx.obj.busy("measuring"):
+        result = bench.run(Course.find(), list(nn or ()))
+    return _show(ctx, result)
+
+
 def whole_number(text: str, option: str, example: str) -> None:
     """TitoError where an option's text is no number such as 0 or 12."""
     if not (text.isascii() and text.isdecimal()):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -198,6 +198,38 @@ class MilestoneRun:
 
     def to_dict(self) -> dict[str, Any]:
         return {"milestone": self.label, "passed": self.code == ExitCode.OK, "note": self.note, "result": self.result, "next": self.next}
+
+
+@dataclass(frozen=True)
+class BenchRow:
+    """One case of `bench`: seconds, and times what NumPy and torch take; without figures where there is an error."""
+
+    number: int                 # of the module
+    title: str
+    ours: float | None
+    over_numpy: float | None
+    spread: float | None
+    over_torch: float | None
+    before: float | None        # over NumPy, the last time
+    change: str                 # "faster", "slower"; empty where that cannot be told from noise
+    error: str
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class Benched:
+    """`bench`: a row for each case."""
+
+    rows: tuple[BenchRow, ...]
+    numpy: str                  # versions
+    torch: str                  # empty where it is not installed
+    note: str
+    code: ExitCode
+
+    def to_dict(self) -> dict[str, Any]:
+        return {"numpy": self.numpy, "torch": self.torch or None, "note": self.note, "rows": [row.to_dict() for row in self.rows]}
 
 
 @dataclass(frozen=True)

@@ -26,6 +26,7 @@ from tito.export import SOLUTION_MARK
 
 MARK = ".tito-demo"             # in a folder that a demo made, and that the next one may therefore replace
 STEPS = ("start", "test the stubs", "write", "test", "complete")
+FEW = 6                         # bars of a milestone that are told
 PATIENCE = 300.0                # seconds for one command: only a command that hangs takes longer
 
 
@@ -110,6 +111,8 @@ def _milestones(student: Student, course: Course) -> list[str]:
         short = milestones.find(course, number := str(found["number"])).short
         lines = student.tito("milestone", "run", number, *(("--", *short) if short else ()), show="passed  ")
         bars = [line.removeprefix("passed  ").partition("  ")[0] for line in lines if line.startswith("passed  ")]
+        if len(bars) > FEW:
+            bars[FEW - 1:] = [f"{len(bars) - FEW + 1} more"]
         passed.append(f"{found['year']} {found['name']}{' in short' if short else ''}: {'; '.join(bars)}")
     return passed
 
