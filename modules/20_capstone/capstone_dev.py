@@ -755,7 +755,12 @@ class BenchmarkReport:
 # %% nbgrader={"grade": false, "grade_id": "ratios", "locked": false, "schema_version": 3, "solution": true, "task": false}
 #| export
 def _ratios(self):
-    """{name: (times smaller, times faster, bits a character more)} than the first entry."""
+    """{name: (times smaller, times faster, bits a character more)} than the first entry.
+
+    >>> entry = {"bytes": 40, "tokens": 8, "seconds": [0.2, 0.1, 0.3], "bits_per_character": 1.5}
+    >>> BenchmarkReport(entries={"a": entry, "b": entry | {"bytes": 10, "tokens": 16}}).ratios()
+    {'a': (1.0, 1.0, 0.0), 'b': (4.0, 2.0, 0.0)}
+    """
     ### BEGIN SOLUTION
     first, *_ = self.entries.values()
     speed = lambda entry: entry["tokens"] / statistics.median(entry["seconds"])

@@ -346,7 +346,12 @@ class BenchmarkReport:
 
 # %% ../../modules/20_capstone/capstone_dev.py #ratios
 def _ratios(self):
-    """{name: (times smaller, times faster, bits a character more)} than the first entry."""
+    """{name: (times smaller, times faster, bits a character more)} than the first entry.
+
+    >>> entry = {"bytes": 40, "tokens": 8, "seconds": [0.2, 0.1, 0.3], "bits_per_character": 1.5}
+    >>> BenchmarkReport(entries={"a": entry, "b": entry | {"bytes": 10, "tokens": 16}}).ratios()
+    {'a': (1.0, 1.0, 0.0), 'b': (4.0, 2.0, 0.0)}
+    """
     first, *_ = self.entries.values()
     speed = lambda entry: entry["tokens"] / statistics.median(entry["seconds"])
     return {name: (first["bytes"] / entry["bytes"], speed(entry) / speed(first), entry["bits_per_character"] - first["bits_per_character"])

@@ -33,7 +33,7 @@ from tito.check.site import spots
 from tito.dev.checks.mistake import with_cell
 from tito.dev.checks.second import Call, Recorder, Replay, perturbed
 
-SECONDS = 5                     # of processor time, for one trial
+SECONDS = 5                     # of processor time, for one trial, and for every seed with which the answers themselves are run
 PROBE_SEEDS = (0, 1, 2)
 SECOND_SEED, SECOND = 7, "<second>"                     # of a test's second input: its seed, and its file in tracebacks
 Told = dict[str, Any]
@@ -153,13 +153,13 @@ def _line(error: BaseException, file: str) -> int:
 
 # ---- processes ---------------------------------------------------------------------------------
 
-def forked(work: Callable[[], Any]) -> Any:
+def forked(work: Callable[[], Any], seconds: int = SECONDS) -> Any:
     """`work()` in a copy of this process: its value, or what ended it as {"ended": ...}."""
     read, write = os.pipe()
     pid = os.fork()
     if pid == 0:
         os.close(read)
-        _limit()
+        _limit(seconds)
         try:
             value = work()
         except BaseException as error:                  # also SystemExit: it is the copy's end in any case
@@ -173,13 +173,14 @@ def forked(work: Callable[[], Any]) -> Any:
     _, status = os.waitpid(pid, 0)
     if os.WIFSIGNALED(status):
         late = os.WTERMSIG(status) in (signal.SIGXCPU, signal.SIGKILL)
-        return {"ended": f"still running after {SECONDS} seconds" if late else f"signal {os.WTERMSIG(status)}"}
+        return {"ended": f"still running after {seconds} seconds" if late else f"signal {os.WTERMSIG(status)}"}
     return pickle.loads(said) if said else {"ended": f"exit code {os.WEXITSTATUS(status)}"}
 
 
-def _limit() -> None:
+def _limit(seconds: int) -> None:
     import resource
-    resource.setrlimit(resource.RLIMIT_CPU, (SECONDS + int(sum(os.times()[:2])), SECONDS + int(sum(os.times()[:2])) + 1))
+    until = seconds + int(sum(os.times()[:2]))
+    resource.setrlimit(resource.RLIMIT_CPU, (until, until + 1))
 
 
 def seeded(seed: int) -> None:
@@ -239,7 +240,8 @@ def main() -> None:
     bench = Bench(Cells(document, job["module"], expect, space.__dict__), probes)
     gc.freeze()
     try:
-        learnt = forked(lambda: bench.learn(sorted({*PROBE_SEEDS, *job["seeds"]})))
+        seeds = sorted({*PROBE_SEEDS, *job["seeds"]})
+        learnt = forked(partial(bench.learn, seeds), SECONDS * len(seeds))
         if isinstance(learnt, dict):
             raise RuntimeError(learnt["ended"])
         bench.tests, bench.values = learnt
