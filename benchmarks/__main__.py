@@ -21,20 +21,10 @@ import statistics  # noqa: E402
 import numpy as np  # noqa: E402
 
 from benchmarks.cases import CASES, MEMORIES, Case, Memory  # noqa: E402
-from benchmarks.measure import in_turns, ratio, verify  # noqa: E402
+from benchmarks.measure import in_turns, ratio, torch_or_none, verify  # noqa: E402
 from benchmarks.report import Row, options, picture, report  # noqa: E402
 
 SCALE = {"us": 1e6, "ms": 1e3}
-
-
-def torch_or_none() -> ModuleType | None:
-    """torch on one thread, where it is installed."""
-    try:
-        import torch
-    except ImportError:
-        return None
-    torch.set_num_threads(1)
-    return torch
 
 
 def timed(case: Case, torch: ModuleType | None, rounds: int, least: float) -> Row:

@@ -1,10 +1,14 @@
-"""The rows of the engine: the same work in the exported package, in NumPy by hand, and in torch where it is installed."""
+"""The rows of the engine: the same work in the exported package, in NumPy by hand, and in torch where it is installed.
+
+Where `tito bench` shows a student the same work, it is taken from there.
+"""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from types import ModuleType
 
 import numpy as np
@@ -16,8 +20,8 @@ from benchmarks.measure import Side, growth, peak
 from benchmarks.network import mlp
 from benchmarks.quantized import int8
 from benchmarks.transformer import gpt
+from tito.bench.cases import add, mul_add, product
 
-A, B, ONES = np.arange(4, dtype=np.float32), np.arange(4, dtype=np.float32) + 1, np.ones(4, np.float32)
 SQUARE = np.random.default_rng(0).standard_normal((2000, 2000), dtype=np.float32)
 LONG = 100_000                                  # operations of the chain
 STEPS, FORGOTTEN = 100, 100.0                   # 100 bytes a step: less than one node that nobody let go of
@@ -45,38 +49,6 @@ class Memory:
     gate: float
     make: Callable[[ModuleType | None], dict[str, Side]]
     measure: Callable[[Callable[[], object]], float]
-
-
-def add(torch: ModuleType | None) -> dict[str, Side]:
-    """a + b, no gradient wanted."""
-    a, b = tt.Tensor(A), tt.Tensor(B)
-    sides = {"ours": Side(lambda: a + b, lambda c: [c.numpy()]), "numpy": Side(lambda: A + B, lambda c: [c])}
-    if torch:
-        p, q = torch.from_numpy(A), torch.from_numpy(B)
-        sides["torch"] = Side(lambda: p + q, lambda c: [c.numpy()])
-    return sides
-
-
-def recorded(a, b, start) -> Side:
-    """a * b + a and its gradients, by tensors that work alike: ours or torch's."""
-    def step():
-        a.grad = b.grad = None
-        y = a * b + a
-        y.backward(start)
-        return y
-    return Side(step, lambda y: [y.detach().numpy(), a.grad.numpy(), b.grad.numpy()])
-
-
-def mul_add(torch: ModuleType | None) -> dict[str, Side]:
-    """a * b + a, and the gradients of a and b."""
-    def by_hand():
-        y, g = A * B + A, ONES.copy()
-        return y, g * B + g, g * A
-
-    sides = {"ours": recorded(*(tt.Tensor(x, requires_grad=True) for x in (A, B)), ONES), "numpy": Side(by_hand, lambda y: y)}
-    if torch:
-        sides["torch"] = recorded(*(torch.tensor(x, requires_grad=True) for x in (A, B)), torch.from_numpy(ONES))
-    return sides
 
 
 def linked(x, c) -> Side:
@@ -133,23 +105,12 @@ def gelu(torch: ModuleType | None) -> dict[str, Side]:
     return sides
 
 
-def matmul(torch: ModuleType | None) -> dict[str, Side]:
-    """The product of two matrices of 1024 by 1024."""
-    left, right = np.random.default_rng(0).standard_normal((2, 1024, 1024), dtype=np.float32) / 32
-    a, b = tt.Tensor(left), tt.Tensor(right)
-    sides = {"ours": Side(lambda: a @ b, lambda y: [y.numpy()]), "numpy": Side(lambda: left @ right, lambda y: [y])}
-    if torch:
-        p, q = torch.from_numpy(left), torch.from_numpy(right)
-        sides["torch"] = Side(lambda: p @ q, lambda y: [y.numpy()])
-    return sides
-
-
 CASES = {
-    "add": Case("add of 4 elements, no gradient", "us", 4.0, add, 1.0),
-    "mul-add": Case("mul-add of 4 elements, forward + backward", "us", 5.5, mul_add, 0.4),
+    "add": Case("add of 4 elements, no gradient", "us", 4.0, partial(add, tt), 1.0),
+    "mul-add": Case("mul-add of 4 elements, forward + backward", "us", 5.5, partial(mul_add, tt), 0.4),
     "chain": Case("chain of 100,000 operations, each", "us", 8.0, chain, 1.2, absolute=True, pieces=LONG),
     "gelu": Case("GELU on 2000 x 2000", "ms", 1.1, gelu, 1.0),
-    "matmul": Case("matmul 1024", "ms", 1.0, matmul),
+    "matmul": Case("matmul 1024", "ms", 1.0, partial(product, tt, n=1024)),
     "mlp": Case("MLP 784-256-128-10, batch 128, one Adam step", "ms", 1.1, mlp, 1.0),
     "conv": Case("convolution 32x16x28x28 to 32, forward", "ms", 1.4, conv, 3.0),
     "cnn": Case("CNN, 64 images of 28x28, one SGD step", "ms", 1.25, cnn, 2.0),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import io
 from collections.abc import Callable
 from functools import cache, partial
 from pathlib import Path
@@ -16,7 +15,7 @@ import tinytorch as tt
 from benchmarks.cases import SQUARE, gelu
 from benchmarks.claims import Figure
 from benchmarks.measure import Side, alive, in_turns, peak, ratio
-from benchmarks.readers import fit, milestone, mlp, right, scans
+from benchmarks.readers import digits, fit, milestone, mlp, right, unsteady
 
 ROUNDS, LEAST = 7, 0.02
 SEEDS, EPOCHS = 6, {"cnn": 60, "dense": 30, "narrow": 15, "few": 200, "many": 30, "half": 60}
@@ -51,19 +50,12 @@ def listed(gains: dict[Any, float]) -> str:
     return ", ".join(f"{x}: {gain:.3g}" for x, gain in gains.items())
 
 
-def plain_size(model: tt.Module) -> int:
-    """Bytes of a file of all numbers of a model, as they are."""
-    file = io.BytesIO()
-    np.savez(file, **model.state_dict())
-    return file.tell()
-
-
 @cache
 def cnn() -> tt.Module:
     """The network of milestone 4, trained as there."""
     tt.manual_seed(0)
     model = milestone()["network"]()
-    milestone()["learn"](model, scans()[0], EPOCHS["cnn"])
+    milestone()["learn"](model, unsteady(), EPOCHS["cnn"])
     return model
 
 
@@ -148,7 +140,7 @@ def pruned() -> Found:
     tt.manual_seed(0)
     dense = fit(mlp(512, 256), EPOCHS["dense"])
     sparse, before = copy.deepcopy(dense), right(dense)
-    tt.prune_and_finetune(sparse, scans()[0], STEPS)
+    tt.prune_and_finetune(sparse, unsteady(), STEPS)
     with TemporaryDirectory() as folder:
         sizes = {kind: tt.save_sparse(sparse, Path(folder) / "sparse.npz", dtype=kind) for kind in (None, "float16")}
         back = tt.load_sparse(mlp(512, 256), Path(folder) / "sparse.npz")
@@ -157,13 +149,13 @@ def pruned() -> Found:
         for share in (0.1, 0.3, 0.5, 0.7, 0.9):
             some = copy.deepcopy(dense)
             tt.magnitude_prune(some, share)
-            shares[share] = plain_size(dense) / tt.save_sparse(some, Path(folder) / "some.npz")
+            shares[share] = len(tt.packed(dense)) / tt.save_sparse(some, Path(folder) / "some.npz")
     weights = [p.numpy() for p in back.parameters() if p.ndim > 1]
     zeros = 100 * (1 - sum(map(np.count_nonzero, weights)) / sum(w.size for w in weights))
     w, x = weights[1].T, np.random.default_rng(0).standard_normal(512, dtype=np.float32)
     rows = tt.CSR.from_dense(w)
     slower = times_faster(lambda: rows.matvec(x), lambda: w @ x)[0]
-    size = plain_size(dense)
+    size = len(tt.packed(dense))
     return ([Figure(zeros, "% of the weights are zero in what was read from the file", 94.99),
              Figure(size / sizes["float16"], "times smaller on disk, what is left in float16", 20),
              Figure(size / sizes[None], "times smaller on disk, what is left in float32"),
@@ -229,18 +221,18 @@ def halved() -> Found:
 
 def narrowed() -> Found:
     """The CNN of milestone 4 without its weakest channels, trained on for 15 epochs."""
-    x, whole, gains, after = tt.Tensor(scans()[1]), cnn(), {}, {}
+    x, whole, gains, after = tt.Tensor(digits().queries), cnn(), {}, {}
     before = right(whole)
     for share in (0.25, 0.5, 0.75):
         tt.manual_seed(0)
         small = tt.structured_prune(whole, share)
-        milestone()["learn"](small, scans()[0], EPOCHS["narrow"])
+        milestone()["learn"](small, unsteady(), EPOCHS["narrow"])
         after[share] = right(small)
         with tt.no_grad():
             found = times_faster(partial(whole, x), partial(small, x))
         gains[share] = found[0]
         if share == 0.5:
-            (gain, spread), size = found, plain_size(whole) / plain_size(small)
+            (gain, spread), size = found, len(tt.packed(whole)) / len(tt.packed(small))
     return ([Figure(gain, "times as fast without half of the channels, 360 scans at once", 1.4, spread=spread),
              Figure(size, "times smaller on disk", 2.5),
              Figure(before - after[0.5], "points of accuracy lost", 1.0, most=True)],
@@ -253,7 +245,7 @@ def distilled() -> Found:
     few = distillation(100, EPOCHS["few"], SEEDS)
     many = distillation(None, EPOCHS["many"], SEEDS // 2)
     low, high = tt.bootstrap_interval(few[1] - few[0], np.mean, generator=np.random.default_rng(0))
-    x, student = tt.Tensor(scans()[1]), mlp(32).eval()
+    x, student = tt.Tensor(digits().queries), mlp(32).eval()
     teacher = cnn().eval()
     with tt.no_grad():
         faster = times_faster(lambda: teacher(x), lambda: student(x))[0]
@@ -266,9 +258,6 @@ def distilled() -> Found:
 
 def distillation(count: int | None, epochs: int, seeds: int) -> Array:
     """Accuracies (2, seeds) of students of so many scans: alone, and taught."""
-    images, labels = (np.asarray(part) for part in scans()[0].loader.dataset.tensors)
-    data = tt.TensorDataset(images[:count], labels[:count])
-    loader = milestone()["Unsteady"](tt.DataLoader(data, batch_size=32, shuffle=True))
     found: list[list[float]] = [[], []]
     for seed in range(seeds):
         for scores, taught in zip(found, (False, True)):
@@ -279,7 +268,7 @@ def distillation(count: int | None, epochs: int, seeds: int) -> Array:
             schedule = tt.CosineSchedule(0.05, 0.0, epochs)
             for epoch in range(epochs):
                 optimizer.param_groups[0]["lr"] = schedule.get_lr(epoch)
-                for x, y in loader:
+                for x, y in unsteady(count):
                     optimizer.zero_grad()
                     (teaching.loss(x, y) if taught else tt.cross_entropy(student(x), y)).backward()
                     optimizer.step()

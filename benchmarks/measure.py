@@ -7,9 +7,9 @@ import tracemalloc
 from collections.abc import Callable
 from typing import Any
 
-from tito.bench.measure import Side, enough, in_turns, ratio, seconds, verify
+from tito.bench.measure import Side, enough, in_turns, ratio, seconds, torch_or_none, verify
 
-__all__ = ["Side", "alive", "enough", "growth", "in_turns", "peak", "ratio", "seconds", "verify"]
+__all__ = ["Side", "alive", "enough", "growth", "in_turns", "peak", "ratio", "seconds", "torch_or_none", "verify"]
 
 
 def growth(step: Callable[[], Any], times: int) -> float:

@@ -8,12 +8,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 import tinytorch as tt
 
 MILESTONES = Path(__file__).resolve().parents[1] / "milestones"
-Array = np.ndarray
 
 
 @cache
@@ -27,20 +24,23 @@ def milestone() -> dict[str, Any]:
 
 
 @cache
-def scans() -> tuple[Any, Array, Array]:
-    """1,437 scans that are never quite the same, as a loader; 360 that are held out, as in the milestones, and their labels."""
-    images, labels = milestone()["scans"]()
-    order = np.random.default_rng(1998).permutation(len(labels))
-    held, learn = order[:360], order[360:]
-    data = tt.TensorDataset(images[learn, None], labels[learn])
-    return milestone()["Unsteady"](tt.DataLoader(data, batch_size=32, shuffle=True)), images[held, None], labels[held]
+def digits() -> Any:
+    """1,437 scans to learn from, and 360 that are held out."""
+    return tt.DigitsTask()
+
+
+@cache
+def unsteady(count: int | None = None) -> Any:
+    """Those to learn from, or the first `count` of them, never quite the same, as a loader."""
+    images, labels = digits().train
+    return milestone()["Unsteady"](tt.DataLoader(tt.TensorDataset(images[:count], labels[:count]), batch_size=32, shuffle=True))
 
 
 def right(model: tt.Module) -> float:
-    """The share of the held-out scans that a model reads rightly, in percent."""
-    _, x, labels = scans()
+    """The share of the held-out scans that a model reads rightly, in percent; it is in evaluation mode afterwards."""
+    task = digits()
     with tt.no_grad():
-        return 100 * float((model.eval()(tt.Tensor(x)).numpy().argmax(axis=1) == labels).mean())
+        return 100 * task.quality(model, task.answer(model.eval(), task.queries))
 
 
 def mlp(*sizes: int) -> tt.Module:
@@ -53,5 +53,5 @@ def mlp(*sizes: int) -> tt.Module:
 def fit(model: tt.Module, epochs: int, lr: float = 0.05, loss: Any = tt.cross_entropy) -> tt.Module:
     """Train on scans; `loss` of logits and labels."""
     optimizer = tt.SGD(model.parameters(), lr=lr, momentum=0.9, weight_decay=1e-4)
-    tt.Trainer(model, optimizer, loss, tt.CosineSchedule(lr, 0.0, epochs)).fit(scans()[0], epochs)
+    tt.Trainer(model, optimizer, loss, tt.CosineSchedule(lr, 0.0, epochs)).fit(unsteady(), epochs)
     return model

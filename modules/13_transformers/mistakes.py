@@ -134,6 +134,7 @@ EQUIVALENT = [
     Equivalent("standardize", SCALE, SCALE.replace("away * away", "away * x"), CENTER_0),
     Equivalent("initialize", STD, STD.replace("else 0.02", "else -0.02"), EVEN),
     Equivalent("initialize", STD, STD.replace("/ math", "/ -math"), EVEN),
+    Equivalent("initialize", STD, STD.replace("= 0.02", "= -0.02"), EVEN),
     Equivalent("initialize", DRAWN, DRAWN.replace("std * randn", "-std * randn"), EVEN),
     Equivalent("token-probabilities", CUT, CUT.replace("-top_k, None", "None, -top_k"), "of one index and one None the order does not matter"),
     Equivalent("token-probabilities", "p = np.exp(z / temperature)", "p = -np.exp(z / temperature)", DIVIDED),

@@ -129,6 +129,7 @@ EQUIVALENT = [
     Equivalent("cache", MADE, MADE.replace("= np", "= -np"), "minus zero is zero"),
     Equivalent("cache", MADE, MADE.replace(", np", ", -np"), "minus zero is zero"),
     Equivalent("update", STOP, STOP.replace("key", "value"), ALIKE),
+    Equivalent("update", STOP, STOP.replace("[2]", "[-2]"), "keys have four axes"),
     Equivalent("memory-usage", BYTES, BYTES.replace("2 ** 20", "(-2) ** 20"), "20 is even"),
     Equivalent("cached-forward", "cache.advance(ids.shape[1])", "cache.advance(ids.shape[-1])", TWO_AXES),
     Equivalent("generate", LONG, LONG.replace("[1]", "[-1]"), TWO_AXES),

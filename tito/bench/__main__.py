@@ -14,17 +14,7 @@ from typing import Any
 import numpy as np
 
 from tito.bench.cases import CASES, Case
-from tito.bench.measure import in_turns, ratio, verify
-
-
-def torch_or_none() -> Any:
-    """torch on one thread, where it is installed."""
-    try:
-        torch = importlib.import_module("torch")
-    except ImportError:
-        return None
-    torch.set_num_threads(1)
-    return torch
+from tito.bench.measure import in_turns, ratio, torch_or_none, verify
 
 
 def measured(case: Case, tt: Any, torch: Any, rounds: int, least: float) -> dict[str, Any]:

@@ -59,11 +59,16 @@ def add(tt: Any, torch: Any) -> Sides:
     return sides(lambda: x + y, lambda: a + b, torch and (lambda: p + q))
 
 
-@case("matmul, 512 x 512", "Tensor")
-def matmul(tt: Any, torch: Any) -> Sides:
-    a, b = numbers(512, 512) / 32, numbers(512, 512, seed=1) / 32
+def product(tt: Any, torch: Any, n: int) -> Sides:
+    """The product of two matrices of n by n."""
+    a, b = numbers(n, n) / 32, numbers(n, n, seed=1) / 32
     x, y, (p, q) = tt.Tensor(a), tt.Tensor(b), given(torch, a, b)
     return sides(lambda: x @ y, lambda: a @ b, torch and (lambda: p @ q))
+
+
+@case("matmul, 512 x 512", "Tensor")
+def matmul(tt: Any, torch: Any) -> Sides:
+    return product(tt, torch, 512)
 
 
 @case("softmax, 1000 x 100", "softmax")
@@ -98,20 +103,27 @@ def cross_entropy(tt: Any, torch: Any) -> Sides:
 
 @case("mul-add, forward and backward", "Tensor grad")
 def mul_add(tt: Any, torch: Any) -> Sides:
+    """x * y + x of 4 numbers, and the gradients of x and y."""
     a, b, ones = numbers(4), numbers(4, seed=1), np.ones(4, np.float32)
 
-    def recorded(x: Any, y: Any, start: Any) -> Callable[[], Any]:
+    def recorded(pair: Any, start: Any) -> Side:
+        x, y = pair
+
         def step() -> Any:
             x.grad = y.grad = None
-            (x * y + x).backward(start)
-            return x.grad
-        return step
+            z = x * y + x
+            z.backward(start)
+            return z
+        return Side(step, lambda z: [z.detach().numpy(), x.grad.numpy(), y.grad.numpy()])
 
     def by_hand() -> Any:
         z, g = a * b + a, ones.copy()
-        return g * b + g if z.size and (g * a).size else z
-    theirs = recorded(torch.tensor(a, requires_grad=True), torch.tensor(b, requires_grad=True), torch.from_numpy(ones)) if torch else None
-    return sides(recorded(tt.Tensor(a, requires_grad=True), tt.Tensor(b, requires_grad=True), ones), by_hand, theirs)
+        return z, g * b + g, g * a
+
+    found = {"ours": recorded([tt.Tensor(x, requires_grad=True) for x in (a, b)], ones), "numpy": Side(by_hand, lambda made: made)}
+    if torch:
+        found["torch"] = recorded([torch.tensor(x, requires_grad=True) for x in (a, b)], torch.from_numpy(ones))
+    return found
 
 
 @case("SGD, momentum, 500,000 numbers", "SGD")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import importlib
 import statistics
 import time
 from collections.abc import Callable, Sequence
@@ -63,3 +64,13 @@ def ratio(some: list[float], others: list[float]) -> tuple[float, float]:
     ratios = [a / b for a, b in zip(some, others, strict=True)]
     low, middle, high = statistics.quantiles(ratios, n=4, method="inclusive")
     return middle, (high - low) / 2
+
+
+def torch_or_none() -> Any:
+    """torch on one thread, where it is installed."""
+    try:
+        torch = importlib.import_module("torch")
+    except ImportError:
+        return None
+    torch.set_num_threads(1)
+    return torch
