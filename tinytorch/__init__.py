@@ -95,10 +95,10 @@ MODULES: dict[str, tuple[int, str]] = {
         slopes_in_pieces spans tiled_matmul to_bfloat16 to_half unfused_gelu vectorized_matmul widen
     """),
     "tinytorch.optimization.quantization": (17, """
-        CHANNELS Observer QUANTIZED QuantizationAware Quantized QuantizedConv2d QuantizedEmbedding QuantizedLinear
-        Quantizer dequantize_int8 fake_quantize grid_of load_quantized model_nbytes pack_int4 product_by_tiles
-        quantization_grid quantize quantize_int8 quantize_model quantized_linear quantized_rows replace_layers
-        save_quantized unpack_int4 widen_rows
+        CACHED CHANNELS Observer QUANTIZED QuantizationAware Quantized QuantizedConv2d QuantizedEmbedding
+        QuantizedLinear Quantizer dequantize_int8 fake_quantize grid_of load_quantized model_nbytes pack_int4
+        product_by_tiles quantization_grid quantize quantize_int8 quantize_model quantized_linear quantized_rows
+        replace_layers save_quantized unpack_int4 widen_rows
     """),
     "tinytorch.optimization.compression": (18, """
         CSR Compressor KnowledgeDistillation Masks compress_model distillation_loss factorize from_gaps inputs_behind

@@ -21,6 +21,7 @@ MADE = "made = {id(layer): make(name, layer) for name, layer in model.named_modu
 COPY = "return copy.deepcopy(model, {key: new for key, new in made.items() if new is not None})"
 NOTE = "self.ranges.append(np.percentile(np.asarray(x), (100 - self.percentile, self.percentile)))"
 MEAN = "(sum(lows) / len(lows), sum(highs) / len(highs))"
+RANGE = "low, high = x.min(axis=others, keepdims=axis is not None), x.max(axis=others, keepdims=axis is not None)"
 ALL = "return (min(lows), max(highs)) if self.percentile == 100 else " + MEAN
 ON = "return (kept - zero_point) * scale, "
 PLACE = "at = np.round(x / scale) + zero_point"
@@ -134,6 +135,8 @@ EQUIVALENT = [
     *(Equivalent("grid", ZERO, ZERO.replace("0.0 * scale", zero), SYMMETRIC) for zero in ("0.0 * low", "0.0 / scale", "0.0 * -scale", "np.float64(0.0) * scale", "0.0 ** scale")),
     *(Equivalent("grid", "scale = np.maximum(scale, 1e-30)", f"scale = np.maximum(scale, {small})", "anything above 0, and far below all that is quantised, will do")
       for small in ("2e-30", "5e-31")),
+    *(Equivalent("quantize", RANGE, RANGE.replace(f"{side}(axis=others, keepdims=axis", f"{side}(axis=others, keepdims=others"), "others is None where axis is")
+      for side in ("min", "max")),
     Equivalent("quantize", "return quantization_grid(low, high, bits, symmetric)", "return quantization_grid(low, high, bits, -symmetric)", "-True is as true as True"),
     Equivalent("quantize", BACK, BACK.replace("q.astype(float32)", "q.astype(float64)"), "rounded to float32 at the end, which differs in the last bit at most"),
     Equivalent("pack", "packed = codes[..., :half].copy()", "packed = codes[..., :half]", NEW),

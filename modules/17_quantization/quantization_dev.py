@@ -329,14 +329,14 @@ test_unit_pack()
 ## 5 · A product without the floats
 
 To multiply, weights have to become floats. All at once, and the memory is back that was saved. So *widen* a few rows at a time into a small buffer,
-multiply, and use the buffer again for the next.
+multiply, and use the buffer again for the next. Where x has few rows, what counts is that the buffer stays in the core's own cache: `CACHED` numbers.
 
 ```
  q (out, in), bytes          buffer (tile, in), floats          y (n, out)
  ┌──────────────┐  widen     ┌──────────────┐   x @ bufferᵀ    ┌────┬────┬────┐
- │ rows 0-255   │ ─────────► │              │ ───────────────► │    │    │    │
- │ rows 256-511 │            └──────────────┘                  └────┴────┴────┘
- └──────────────┘            stays in the cache                 256 columns each
+ │ rows 0-31    │ ─────────► │              │ ───────────────► │    │    │    │
+ │ rows 32-63   │            └──────────────┘                  └────┴────┴────┘
+ └──────────────┘            stays in the cache                 32 columns each
 ```
 
 Rows are outputs here, (out, in): a tile is then one piece of memory. The scales wait until the end, one for each column of y.
@@ -347,9 +347,14 @@ loop, of x's dtype. The last tile may have fewer rows: use the first rows of the
 
 # %% nbgrader={"grade": false, "grade_id": "product-by-tiles", "locked": false, "schema_version": 3, "solution": true, "task": false}
 #| export
-def product_by_tiles(x, outputs, widen, tile=256):
-    """x (n, in) @ wᵀ -> (n, outputs), where w is never there as a whole: `widen(part, out)` writes its rows of the slice `part` into `out` (rows, in)."""
-    y = np.empty((len(x), outputs), x.dtype)
+CACHED = 2 ** 17                                                 # numbers: half a megabyte of float32
+
+def product_by_tiles(x, outputs, widen, tile=None):
+    """x (n, in) @ wᵀ -> (n, outputs), w being made floats tile by tile: `widen(part, out)` writes its rows of the slice `part` into `out` (rows, in).
+
+    tile: rows at once; by default as many as x has, or as many as make `CACHED` numbers, if these are more.
+    """
+    y, tile = np.empty((len(x), outputs), x.dtype), tile or max(1, len(x), CACHED // x.shape[1])
     ### BEGIN SOLUTION
     buffer = np.empty((min(tile, outputs), x.shape[1]), x.dtype)
     for start in range(0, outputs, tile):
@@ -425,8 +430,8 @@ def _(g, need, q, scale, shape):
 def products(width, count):
     """Seconds of one product (count, width) @ (width, width), by what the weights are stored as."""
     x, w = rng.standard_normal((count, width), np.float32), rng.standard_normal((width, width), np.float32)
-    wide, x64, turned = w.astype(float64), x.astype(float64), np.ascontiguousarray(w.T)
-    ways = {"float64": lambda: x64 @ wide, "float32": lambda: x @ w, "float32 in tiles": lambda: [x @ turned[k:k + 256].T for k in range(0, width, 256)]}
+    wide, x64, turned, tile = w.astype(float64), x.astype(float64), np.ascontiguousarray(w.T), max(count, CACHED // width)
+    ways = {"float64": lambda: x64 @ wide, "float32": lambda: x @ w, "float32 in tiles": lambda: [x @ turned[k:k + tile].T for k in range(0, width, tile)]}
     for bits in (8, 4):
         q, scale, _ = quantize_int8(turned, 0, bits=bits)
         stored = [Tensor(x), Tensor(pack_int4(q) if bits == 4 else q), Tensor(scale)]

@@ -13,10 +13,10 @@ __getattr__, __dir__ = tinytorch.lazy(__name__, {
         slopes_in_pieces spans tiled_matmul to_bfloat16 to_half unfused_gelu vectorized_matmul widen
     """,
     "tinytorch.optimization.quantization": """
-        CHANNELS Observer QUANTIZED QuantizationAware Quantized QuantizedConv2d QuantizedEmbedding QuantizedLinear
-        Quantizer dequantize_int8 fake_quantize grid_of load_quantized model_nbytes pack_int4 product_by_tiles
-        quantization_grid quantize quantize_int8 quantize_model quantized_linear quantized_rows replace_layers
-        save_quantized unpack_int4 widen_rows
+        CACHED CHANNELS Observer QUANTIZED QuantizationAware Quantized QuantizedConv2d QuantizedEmbedding
+        QuantizedLinear Quantizer dequantize_int8 fake_quantize grid_of load_quantized model_nbytes pack_int4
+        product_by_tiles quantization_grid quantize quantize_int8 quantize_model quantized_linear quantized_rows
+        replace_layers save_quantized unpack_int4 widen_rows
     """,
     "tinytorch.optimization.compression": """
         CSR Compressor KnowledgeDistillation Masks compress_model distillation_loss factorize from_gaps inputs_behind
