@@ -31,25 +31,24 @@ def growth(step: Callable[[], Any], times: int) -> float:
         gc.enable()
 
 
-def peak(step: Callable[[], Any]) -> float:
-    """Bytes that one step has at its worst moment, besides what was there before it."""
+def traced(call: Callable[[], Any]) -> tuple[int, int]:
+    """Bytes besides what was there before a call: those that stay as long as what it returns does, and those at its worst moment."""
     gc.collect()
     tracemalloc.start()
     try:
-        step()
-        return float(tracemalloc.get_traced_memory()[1])
+        returned = call()
+        now, most = tracemalloc.get_traced_memory()
+        del returned
+        return now, most
     finally:
         tracemalloc.stop()
 
 
 def alive(make: Callable[[], Any]) -> int:
     """Bytes that are there as long as what `make` returns is."""
-    gc.collect()
-    tracemalloc.start()
-    try:
-        made = make()
-        bytes_ = tracemalloc.get_traced_memory()[0]
-        del made
-        return bytes_
-    finally:
-        tracemalloc.stop()
+    return traced(make)[0]
+
+
+def peak(step: Callable[[], Any]) -> int:
+    """Bytes that one step has at its worst moment, besides what was there before it."""
+    return traced(step)[1]

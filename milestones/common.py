@@ -105,9 +105,10 @@ class Run:
 
     def bar(self, what, value, kind, limit, unit="%", look=""):
         """Hold a value to its bar, which is a limit and a kind of it: "at least", "at most", "under"; `look`: where, if it is missed."""
-        if not BARS[kind](value, limit):
+        passed = bool(BARS[kind](value, limit))
+        if not passed:
             self.looks.append(look)
-        self.bars.append({"what": what, "value": round(float(value), 4), "passed": bool(BARS[kind](value, limit)),
+        self.bars.append({"what": what, "value": round(float(value), 4), "passed": passed,
                           "bound": f"{kind} {_shown(limit, unit if unit in UNITS else '')}", "text": f"{what}: {_shown(value, unit)}"})
 
     def finish(self, losses, modules, picture):

@@ -26,9 +26,9 @@ PATIENCE = 600.0
 def run(course: Course, texts: Sequence[str], *, rounds: int = ROUNDS, least: float = LEAST) -> Benched:
     """Measure the cases of these modules, or of all that the package has; what was found is added to the history."""
     from tito.bench.cases import CASES
-    _, names = catalogue(course)
+    modules, names = catalogue(course)
     wanted = {course.module(text).number for text in texts}
-    there = _exported(course)
+    there = {number for path, number in modules.items() if course.package.joinpath(*path.split(".")).with_suffix(".py").exists()}
     if missing := sorted(wanted - there):
         module = course.module(str(missing[0]))
         raise TitoError(f"module {module.label} is not in your tinytorch yet", fix=_next(course, module.number))
@@ -76,7 +76,7 @@ def remember(course: Course, history: list[dict[str, Any]], found: dict[str, Any
 
 def _last(history: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
     """The newest row of each case that has figures."""
-    return {row["title"]: row | {"when": run["when"]} for run in history for row in run["rows"] if "over_numpy" in row}
+    return {row["title"]: row for run in history for row in run["rows"] if "over_numpy" in row}
 
 
 def _row(number: int, row: dict[str, Any], last: dict[str, Any] | None) -> BenchRow:
@@ -88,12 +88,6 @@ def _row(number: int, row: dict[str, Any], last: dict[str, Any] | None) -> Bench
             change = "faster" if row["over_numpy"] < before else "slower"
     ours, beside, spread, torch = (row.get(name) for name in ("ours", "over_numpy", "spread_numpy", "over_torch"))
     return BenchRow(number, row["title"], ours, beside, spread, torch, before, change, row["error"])
-
-
-def _exported(course: Course) -> set[int]:
-    """The modules whose part of the package is there."""
-    modules, _ = catalogue(course)
-    return {number for path, number in modules.items() if course.package.joinpath(*path.split(".")).with_suffix(".py").exists()}
 
 
 def _next(course: Course, number: int) -> str:
