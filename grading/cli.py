@@ -10,9 +10,9 @@ from typing import Annotated
 import typer
 
 from grading.term import Term
-from tito.cli.app import EXTRA, PLAIN
 from tito.cli.course import repository
 from tito.cli.results import Report
+from tito.cli.typed import EXTRA, PLAIN
 from tito.course import Module
 from tito.errors import TitoError
 

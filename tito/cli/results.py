@@ -1,4 +1,4 @@
-"""What commands return: plain values that know their exit code and their JSON.  How they look is decided in tito.ui."""
+"""What commands return: plain values that know their exit code and their JSON.  How they look is decided in tito.cli.render."""
 
 from __future__ import annotations
 
