@@ -18,6 +18,7 @@ from tito.errors import TitoError
 SCHEMA = 1
 Span = tuple[str, str]                      # text and style
 Line = list[Span]
+COMMAND = re.compile(r"\btito (?=(module|milestone|progress|bench|init|demo|dev|grade|submit|status|watch|doctor|completion)\b)")
 
 
 @dataclass
@@ -134,7 +135,7 @@ def _colourful(stream: TextIO) -> bool:
 
 def as_typed(text: str) -> str:
     """Commands as they can be typed here: without a `tito` on the path, `python3 -m tito` is what works."""
-    return re.sub(r"\btito (?=(module|milestone|bench|init|demo|dev|grade|submit|status|watch|doctor|progress|completion)\b)", f"{caller()} ", text)
+    return COMMAND.sub(f"{caller()} ", text)
 
 
 @cache

@@ -11,7 +11,7 @@ The first cell below connects this notebook to the course. Cells that begin with
 """
 
 # %% nbgrader={"grade": false, "grade_id": "start", "locked": true, "schema_version": 3, "solution": false, "task": false}
-import tito.notebook
+import tito.notebook     # where this fails, open the notebook with: tito module open 01
 from tito.check import expect
 
 tito.notebook.use(1)

@@ -9,7 +9,7 @@ them break when they are typed in as they stand, and you will see each of these 
 """
 
 # %% nbgrader={"grade": false, "grade_id": "start", "locked": true, "schema_version": 3, "solution": false, "task": false}
-import tito.notebook
+import tito.notebook     # where this fails, open the notebook with: tito module open 02
 from tito.check import expect
 
 tito.notebook.use(2)

@@ -9,7 +9,7 @@ copy and save, and its weights start at a size that lets a signal pass through t
 """
 
 # %% nbgrader={"grade": false, "grade_id": "start", "locked": true, "schema_version": 3, "solution": false, "task": false}
-import tito.notebook
+import tito.notebook     # where this fails, open the notebook with: tito module open 03
 from tito.check import expect
 
 tito.notebook.use(3)

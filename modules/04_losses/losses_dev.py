@@ -9,7 +9,7 @@ write seven. Several break when they are typed in as the textbook has them, and 
 """
 
 # %% nbgrader={"grade": false, "grade_id": "start", "locked": true, "schema_version": 3, "solution": false, "task": false}
-import tito.notebook
+import tito.notebook     # where this fails, open the notebook with: tito module open 04
 from tito.check import expect
 
 tito.notebook.use(4)

@@ -9,7 +9,7 @@ them at once, for any expression made of the operations of modules 01 to 04, in 
 """
 
 # %% nbgrader={"grade": false, "grade_id": "start", "locked": true, "schema_version": 3, "solution": false, "task": false}
-import tito.notebook
+import tito.notebook     # where this fails, open the notebook with: tito module open 05
 from tito.check import expect
 
 tito.notebook.use(5)

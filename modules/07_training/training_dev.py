@@ -9,7 +9,7 @@ the numbers lie. You will see three of them happen, and then build a `Trainer` t
 """
 
 # %% nbgrader={"grade": false, "grade_id": "start", "locked": true, "schema_version": 3, "solution": false, "task": false}
-import tito.notebook
+import tito.notebook     # where this fails, open the notebook with: tito module open 07
 from tito.check import expect
 
 tito.notebook.use(7)

@@ -9,7 +9,7 @@ Training asks for thousands of batches, in a new order every epoch. Cutting them
 """
 
 # %% nbgrader={"grade": false, "grade_id": "start", "locked": true, "schema_version": 3, "solution": false, "task": false}
-import tito.notebook
+import tito.notebook     # where this fails, open the notebook with: tito module open 08
 from tito.check import expect
 
 tito.notebook.use(8)

@@ -9,7 +9,7 @@ matrix product, find its gradients, and build a network that reads handwriting b
 """
 
 # %% nbgrader={"grade": false, "grade_id": "start", "locked": true, "schema_version": 3, "solution": false, "task": false}
-import tito.notebook
+import tito.notebook     # where this fails, open the notebook with: tito module open 09
 from tito.check import expect
 
 tito.notebook.use(9)

@@ -9,7 +9,7 @@ pairs that occur most often. That is byte-pair encoding, which GPT uses.
 """
 
 # %% nbgrader={"grade": false, "grade_id": "start", "locked": true, "schema_version": 3, "solution": false, "task": false}
-import tito.notebook
+import tito.notebook     # where this fails, open the notebook with: tito module open 10
 from tito.check import expect
 
 tito.notebook.use(10)

@@ -9,7 +9,7 @@ of numbers that training may change, write its gradient so that it costs little,
 """
 
 # %% nbgrader={"grade": false, "grade_id": "start", "locked": true, "schema_version": 3, "solution": false, "task": false}
-import tito.notebook
+import tito.notebook     # where this fails, open the notebook with: tito module open 11
 from tito.check import expect
 
 tito.notebook.use(11)

@@ -9,7 +9,7 @@ what does so: with loops, as two matrix products, with masks and with several he
 """
 
 # %% nbgrader={"grade": false, "grade_id": "start", "locked": true, "schema_version": 3, "solution": false, "task": false}
-import tito.notebook
+import tito.notebook     # where this fails, open the notebook with: tito module open 12
 from tito.check import expect
 
 tito.notebook.use(12)

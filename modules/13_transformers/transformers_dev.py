@@ -9,7 +9,7 @@ it write, and keep it in a file.
 """
 
 # %% nbgrader={"grade": false, "grade_id": "start", "locked": true, "schema_version": 3, "solution": false, "task": false}
-import tito.notebook
+import tito.notebook     # where this fails, open the notebook with: tito module open 13
 from tito.check import expect
 
 tito.notebook.use(13)

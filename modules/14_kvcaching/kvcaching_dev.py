@@ -9,7 +9,7 @@ worth, and where they are worth nothing.
 """
 
 # %% nbgrader={"grade": false, "grade_id": "start", "locked": true, "schema_version": 3, "solution": false, "task": false}
-import tito.notebook
+import tito.notebook     # where this fails, open the notebook with: tito module open 14
 from tito.check import expect
 
 tito.notebook.use(14)

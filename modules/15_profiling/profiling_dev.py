@@ -9,7 +9,7 @@ a counter of arithmetic, and a profiler that stands at the door and sees every o
 """
 
 # %% nbgrader={"grade": false, "grade_id": "start", "locked": true, "schema_version": 3, "solution": false, "task": false}
-import tito.notebook
+import tito.notebook     # where this fails, open the notebook with: tito module open 15
 from tito.check import expect
 
 tito.notebook.use(15)

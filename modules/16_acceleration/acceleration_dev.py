@@ -9,7 +9,7 @@ once instead of nine times, and store numbers in half as many bytes. Each is mea
 """
 
 # %% nbgrader={"grade": false, "grade_id": "start", "locked": true, "schema_version": 3, "solution": false, "task": false}
-import tito.notebook
+import tito.notebook     # where this fails, open the notebook with: tito module open 16
 from tito.check import expect
 
 tito.notebook.use(16)

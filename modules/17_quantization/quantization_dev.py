@@ -8,7 +8,7 @@ You put numbers on a coarse grid, keep them in bytes, multiply without ever hold
 """
 
 # %% nbgrader={"grade": false, "grade_id": "start", "locked": true, "schema_version": 3, "solution": false, "task": false}
-import tito.notebook
+import tito.notebook     # where this fails, open the notebook with: tito module open 17
 from tito.check import expect
 
 tito.notebook.use(17)

@@ -9,7 +9,7 @@ one teach a small one. And you measure where each of these does not pay.
 """
 
 # %% nbgrader={"grade": false, "grade_id": "start", "locked": true, "schema_version": 3, "solution": false, "task": false}
-import tito.notebook
+import tito.notebook     # where this fails, open the notebook with: tito module open 18
 from tito.check import expect
 
 tito.notebook.use(18)

@@ -9,7 +9,7 @@ samples in place of a single number, races that are fair, and a competition whos
 """
 
 # %% nbgrader={"grade": false, "grade_id": "start", "locked": true, "schema_version": 3, "solution": false, "task": false}
-import tito.notebook
+import tito.notebook     # where this fails, open the notebook with: tito module open 19
 from tito.check import expect
 
 tito.notebook.use(19)

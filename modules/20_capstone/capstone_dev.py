@@ -9,7 +9,7 @@ report about it. You build the report so that anybody can check it, and then the
 """
 
 # %% nbgrader={"grade": false, "grade_id": "start", "locked": true, "schema_version": 3, "solution": false, "task": false}
-import tito.notebook
+import tito.notebook     # where this fails, open the notebook with: tito module open 20
 from tito.check import expect
 
 tito.notebook.use(20)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 from pathlib import Path
 from typing import IO, Any
 
@@ -14,6 +16,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays, scalar_dtypes
 
 from tests.check.workbench import RIGHT, Bench, demo
+from tests.waiting import soon
 from tito.check.process import Process, plain
 from tito.check.session import Limits, Questions
 from tito.check.values import pack, unpack
@@ -203,3 +206,42 @@ def _arrays(value: Any) -> list[np.ndarray]:
 def test_what_was_never_packed_is_refused(packed: Any) -> None:
     with pytest.raises(ValueError):
         unpack(packed)
+
+
+ALONE = """
+import os, sys
+from pathlib import Path
+from tests.check.workbench import demo
+from tito.cells import document
+from tito.check import process
+from tito.check.session import Limits, Questions, Session
+
+def told(work, errors):
+    child = process.plain(work, errors)
+    print(child.pid, flush=True)
+    return child
+
+endless = document({"cells": demo(f"open({sys.argv[2]!r}, 'w').close()\\n    while True: pass"), "metadata": {}}, Path("demo.ipynb"))
+Session(endless, sys.argv[1], 1, "01 demo", told, Limits(1000.0), Questions()).run()
+"""
+
+
+def test_a_judging_process_does_not_outlive_the_one_that_asked(bench: Bench, tmp_path: Path) -> None:
+    """Killed without a word, as by a closed lid or an impatient hand: an endless loop must not go on for ever."""
+    at_work = tmp_path / "at work"
+    asker = subprocess.Popen([sys.executable, "-c", ALONE, str(bench.root), str(at_work)], stdout=subprocess.PIPE, text=True,
+                             env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])})
+    assert asker.stdout
+    with asker.stdout:
+        child = int(asker.stdout.readline())
+        assert soon(at_work.exists) and alive(child)
+        asker.kill()
+        asker.wait()
+    assert soon(lambda: not alive(child))
+
+
+def alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text(encoding="ascii").split()[2] != "Z"
+    except FileNotFoundError:
+        return False

@@ -39,6 +39,13 @@ def test_a_wrong_answer_gives_this_card(bench: Bench) -> None:
         "        where    01 Addition · test-add, line 4"]
 
 
+def test_a_long_heading_never_pushes_the_line_number_out_of_a_card() -> None:
+    row = Row("failed", "test-product-by-tiles", section="2 · A product without the floats, and what it costs", line=12,
+              module="17 quantization")
+    assert row.card()[-1] == "        where    17 A product without the ... · test-product-by-tiles, line 12"
+    assert max(map(len, row.card())) <= 80
+
+
 def test_numbers_are_computed_by_one_thread_as_in_grading(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     """Sums of several threads differ in the last bit, and threads that wait for each other use up the time of a check."""
     monkeypatch.setenv("OPENBLAS_NUM_THREADS", "2")

@@ -16,6 +16,7 @@ import ast
 import gc
 import linecache
 import os
+import queue
 import re
 import sys
 import threading
@@ -46,6 +47,23 @@ class Wire:
         with self.lock:
             self.out.write(dumps({"event": event, **facts}) + "\n")
             self.out.flush()
+
+
+class Told:
+    """What the parent tells, line by line; where it is gone, so is this process, whatever its notebook is at."""
+
+    def __init__(self) -> None:
+        self.given = os.fdopen(os.dup(0), encoding="utf-8")     # `silence` takes stdin away
+        self.lines: queue.SimpleQueue[str] = queue.SimpleQueue()
+        threading.Thread(target=self._read, daemon=True).start()
+
+    def line(self) -> str:
+        return self.lines.get()
+
+    def _read(self) -> None:
+        for line in self.given:
+            self.lines.put(line)
+        os._exit(1)
 
 
 class Watch:
@@ -228,8 +246,8 @@ def read_job(text: str) -> tuple[dict[str, Any], Document]:
 
 
 def main() -> None:
-    given = os.fdopen(os.dup(0), encoding="utf-8")      # `silence` takes stdin away
-    job, document = read_job(given.readline())
+    told = Told()
+    job, document = read_job(told.line())
     wire = Wire()
     try:
         import numpy  # noqa: F401  here, so that a broken installation is told apart from broken answers
@@ -238,7 +256,7 @@ def main() -> None:
         from tito.check import expect
     except Exception as error:
         wire.send("infra", error=f"{type(error).__name__}: {error}")
-        return
+        os._exit(0)
     sys.path[0] = job["root"]
     space = types.ModuleType("__main__")
     sys.modules["__main__"] = space
@@ -250,7 +268,7 @@ def main() -> None:
     run = Run(document, job["module"], expect, space.__dict__, left_out, wire=wire, seconds=job["seconds"])
     run.all()
     if job["ask"]:
-        run.answer(**loads(given.readline()))
+        run.answer(**loads(told.line()))
     os._exit(0)                                         # no thread, no atexit of the student's holds us up
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+import textwrap
 import unicodedata
 from dataclasses import asdict, dataclass, fields
 from functools import lru_cache
@@ -60,20 +61,27 @@ class Row:
         lines = [f"{self.state.upper():<8}{points:<9}".ljust(INDENT) + head[0], *(" " * INDENT + text for text in head[1:])]
         if len(points) >= INDENT - 8:
             lines[0] = f"{self.state.upper():<8}{points} {head[0]}"[:width]
-        parts = [] if self.state == "passed" else self._parts()
+        parts = [] if self.state == "passed" else self._parts(right)
         for name, folded in _fitted(parts, right, LINES - len(lines)):
             lines += [" " * 8 + (f"{name:<9}" if k == 0 else " " * 9) + text for k, text in enumerate(folded)]
         return [line.rstrip() for line in lines]
 
-    def _parts(self) -> list[tuple[str, str, str]]:
+    def _parts(self, width: int) -> list[tuple[str, str, str]]:
         """(label, text, which field's room)."""
-        section = f"{self.module.split(' ')[0]} {short_heading(self.section)}".strip()
-        place = self.grade_id + (f", line {self.line}" if self.line else "")
         first = "first at" if self.first.startswith("[") else "differs"
         at = "running" if self.state == "timeout" else "raised"
         shown = {"check": self.check, "call": self.call, "expected": self.expected, "got": self.got, "first": self.first, "at": self.at,
-                 "hint": self.hint, "where": " · ".join(w for w in (section, place) if w)}
+                 "hint": self.hint, "where": self._where(width)}
         return [({"first": first, "at": at}.get(name, name), text, name) for name, text in shown.items() if text]
+
+    def _where(self, width: int) -> str:
+        """The section and the place in it; where both are too long for a line, the section's heading gives way."""
+        section = f"{self.module.split(' ')[0]} {short_heading(self.section)}".strip()
+        place = self.grade_id + (f", line {self.line}" if self.line else "")
+        room = max(width - columns(place) - columns(" · "), 0)
+        if section and columns(section) > room:
+            section = textwrap.shorten(section, room, placeholder=" ...") if room > 12 else section.partition(" ")[0]
+        return " · ".join(w for w in (section, place) if w)
 
 
 def short_heading(heading: str) -> str:
