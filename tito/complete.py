@@ -12,7 +12,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tito import history
+from tito import history, tested
 from tito import state as progress
 from tito.cells import Cell, Document, read_notebook
 from tito.course import Course, Module
@@ -43,6 +43,7 @@ def complete(course: Course, module: Module) -> Completion:
         progress.require_in_order(course, state, module)
         work = read(module, whole=True)
         verdict = _judge(course, module, work.document)
+        tested.remember(course, module, verdict, work.document)
         if not verdict.ok:
             return Completion(verdict, work.notes)
         if problems := missing_helpers(work.document):

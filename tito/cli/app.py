@@ -12,6 +12,7 @@ import typer
 from tito.cli.app_dev import dev_app
 from tito.cli.app_milestone import milestone_app
 from tito.cli.app_module import module_app
+from tito.cli.app_status import status
 from tito.cli.typed import EXTRA, NN, NNS, PLAIN, Context, here, show
 from tito.course import Course, root_above
 from tito.errors import TitoError
@@ -22,6 +23,7 @@ app = typer.Typer(name="tito", help="Build PyTorch yourself, module by module.",
 app.add_typer(module_app)
 app.add_typer(milestone_app)
 app.add_typer(dev_app)
+app.command()(status)
 
 
 class _AsTyped:
@@ -60,9 +62,11 @@ def tito(ctx: Context, version: Annotated[bool, typer.Option("--version", help="
     """Where am I, and what comes next."""
     if ctx.invoked_subcommand:
         return 0
-    from tito.cli import module
-    from tito.cli.version import installed
-    return show(ctx, installed() if version else module.overview(Course.find()))
+    if version:
+        from tito.cli.version import installed
+        return show(ctx, installed())
+    from tito.cli.status import overview
+    return show(ctx, overview(Course.find()))
 
 
 @app.command()

@@ -6,11 +6,13 @@ from typing import Annotated, Any
 
 import typer
 
+from tito.cli.app_status import status
 from tito.cli.typed import EXTRA, NN, PLAIN, Context, here, show
 from tito.course import Course
 from tito.errors import ExitCode, TitoError
 
 module_app = typer.Typer(name="module", help="Work on a module: start, test, complete, reset, undo.", **PLAIN)
+module_app.command()(status)
 
 
 @module_app.command("list")
@@ -18,18 +20,6 @@ def list_(ctx: Context) -> int:
     """Every module: number, name, state, points."""
     from tito.cli import module
     return show(ctx, module.module_list(Course.find()))
-
-
-@module_app.command()
-def status(ctx: Context,
-           rebuild: Annotated[bool, typer.Option("--rebuild", help="Test every notebook and write progress anew.")] = False) -> int:
-    """Where am I, module by module."""
-    from tito.cli import module
-    if not rebuild:
-        return show(ctx, module.overview(Course.find(), detailed=True))
-    with ctx.obj.busy("testing every notebook"):
-        result = module.rebuild(Course.find())
-    return show(ctx, result)
 
 
 @module_app.command(context_settings=EXTRA)

@@ -5,33 +5,39 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from tito import history, journal
+from tito import history, tested
 from tito import state as progress
 from tito.cells import read_notebook
-from tito.cli.results import Completed, Kept, ModuleLine, ModuleList, Opened, Overview, Restored, Tested
+from tito.cli.results import Completed, Kept, ModuleLine, ModuleList, Opened, Restored, Tested
 from tito.course import Course, Module
 from tito.errors import ExitCode, TitoError
 from tito.journal import Change
 from tito.released import read, released
-from tito.settings import read_settings
 from tito.state import State
 
 MARKS = re.compile(r"^# %% .*?\bnbgrader=(\{.*\})\s*$", re.MULTILINE)
 Ask = Callable[[str], bool | None]
 
 
-def overview(course: Course, *, detailed: bool = False) -> Overview:
-    """Where am I, and the one next command."""
-    return _overview(course, progress.load(course), detailed=detailed)
-
-
 def module_list(course: Course) -> ModuleList:
     """Every module: number, name, state, points."""
-    return ModuleList(tuple(_lines(course, progress.load(course), detailed=False)))
+    return ModuleList(tuple(module_lines(course, progress.load(course))))
+
+
+def module_lines(course: Course, state: State) -> Iterator[ModuleLine]:
+    """Every module and how it stands; the notebooks of those that are complete are not read."""
+    open_yet = True
+    for module in course.modules:
+        record = state.completed.get(module.number)
+        if record:
+            yield ModuleLine(module.number, module.name, "done", record.points, record.max_points)
+            continue
+        word = "source" if not course.is_edition else "started" if module.number in state.started else "next" if open_yet else "locked"
+        open_yet = False
+        yield ModuleLine(module.number, module.name, word, 0.0, _max_points(module))
 
 
 def next_command(course: Course, state: State) -> str:
@@ -75,6 +81,7 @@ def test(course: Course, module: Module, *, every_card: bool = False) -> Tested:
     progress.require_in_order(course, progress.load(course), module)
     work = read(module)
     verdict = judge(work.document, course.root, module.number, module.label)
+    tested.remember(course, module, verdict, work.document)
     command = "complete" if verdict.ok else "test"
     return Tested(module.label, verdict, work.notes, every_card, f"tito module {command} {module.number:02d}", verdict_code(verdict))
 
@@ -123,83 +130,11 @@ def kept(course: Course, module: Module) -> Kept:
     return Kept(module.label, tuple((e.name, e.action, tuple(path for path, _ in e.files)) for e in found))
 
 
-def rebuild(course: Course) -> Overview:
-    """Test every notebook again and write progress anew; what cannot be read is kept aside."""
-    from tito.complete import standing
-    with progress.locked(course, recover=False):
-        stamp = re.sub(r"\W", "", progress.now())
-        aside = _recover_or_set_aside(course, stamp)
-        old = _readable(course)
-        state = State(milestones=old.milestones if old else {})     # no notebook tells of them
-        for module in course.modules:
-            record, begun = standing(course, module)
-            state = state.with_module(module.number, record, started=begun or bool(old and module.number in old.started))
-        path = course.root / progress.STATE
-        if old is None:
-            aside.append(f".tito/aside/{stamp}-state.json")
-            (course.root / ".tito/aside").mkdir(exist_ok=True)
-            path.replace(course.root / aside[-1])
-        journal.write_atomically(path, state.to_bytes())
-    return replace(_overview(course, state, detailed=True), rebuilt=True, aside=tuple(aside))
-
-
 def verdict_code(verdict: Any) -> ExitCode:
     """0 all passed, 1 something failed, 4 where it could not be judged at all."""
     if any(row.state == "infra" for row in verdict.rows):
         return ExitCode.INFRASTRUCTURE
     return ExitCode.OK if verdict.ok else ExitCode.CHECKS_FAILED
-
-
-def _overview(course: Course, state: State, *, detailed: bool) -> Overview:
-    settings = read_settings(course.root / "settings.ini")
-    lines = tuple(_lines(course, state, detailed=detailed))
-    first = next((line for line in lines if line.state in ("started", "next")), None)
-    moment = settings.deadlines.due.get(first.number) if first else None
-    due = f"module {first.number:02d} is due {moment:%Y-%m-%d %H:%M %Z}" if first and moment else ""
-    ahead = None
-    if state.completed:
-        from tito.milestones import reachable  # it reads programs: not before there can be one
-        ahead = reachable(course, state)
-    return Overview(course.root, course.is_edition, lines, next_command(course, state), detailed, title=settings.course.title, due=due,
-                    milestone=ahead.label if ahead else "")
-
-
-def _recover_or_set_aside(course: Course, stamp: str) -> list[str]:
-    try:
-        journal.recover(course.root)
-    except TitoError:
-        return journal.set_aside(course.root, stamp)
-    return []
-
-
-def _readable(course: Course) -> State | None:
-    """The present progress; None where it cannot be read."""
-    try:
-        return progress.parse((course.root / progress.STATE).read_bytes())
-    except FileNotFoundError:
-        return State()
-    except TitoError:
-        return None
-
-
-def _lines(course: Course, state: State, *, detailed: bool) -> Iterator[ModuleLine]:
-    open_yet = True
-    for module in course.modules:
-        record = state.completed.get(module.number)
-        if record:
-            changed = detailed and _changed(module, record.notebook_sha256)
-            yield ModuleLine(module.number, module.name, "done", record.points, record.max_points, changed)
-            continue
-        word = "source" if not course.is_edition else "started" if module.number in state.started else "next" if open_yet else "locked"
-        open_yet = False
-        yield ModuleLine(module.number, module.name, word, 0.0, _max_points(module))
-
-
-def _changed(module: Module, sha256: str) -> bool:
-    try:
-        return progress.code_sha256(read(module).document) != sha256
-    except TitoError:
-        return True
 
 
 def _max_points(module: Module) -> float:

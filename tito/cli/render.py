@@ -10,6 +10,7 @@ from tito.cli.results import (
     Benched,
     Completed,
     Kept,
+    MilestoneLine,
     MilestoneList,
     MilestoneRun,
     ModuleLine,
@@ -21,6 +22,7 @@ from tito.cli.results import (
     Tested,
     number,
 )
+from tito.cli.status_words import milestone, sentences
 from tito.ui import Line, as_typed
 
 STYLES = {"passed": "green", "failed": "bold red", "error": "bold red", "timeout": "bold red", "skipped": "yellow", "infra": "bold magenta",
@@ -39,16 +41,11 @@ def render(result: Any, width: int) -> list[Line]:
 def _(result: Overview, width: int) -> list[Line]:
     kind = "student edition" if result.edition else "course repository"
     lines = [[(result.title, "bold")], _plain(f"{kind} in {result.root}")]
-    if result.edition:
-        lines.append(_plain(f"{result.done} of {len(result.modules)} modules complete, {_points(result.points, result.max_points)} points"))
-    else:
-        lines.append(_plain(f"{len(result.modules)} modules, {number(result.max_points)} points for code"))
-    if result.due:
-        lines.append(_plain(result.due))
-    if result.milestone:
-        lines.append(_plain(as_typed(f"milestone {result.milestone} is within reach: tito milestone run {result.milestone.split()[0]}")))
+    lines += [_plain(line) for text in sentences(result, width) for line in textwrap.wrap(text, width, subsequent_indent="  ")]
     if result.detailed:
         lines += [_plain(""), *_module_lines(result.modules, width)]
+    if result.milestones:
+        lines += [_plain(""), *_milestone_lines(result.milestones, width)]
     if result.rebuilt:
         lines += [_plain(""), _plain("progress was rebuilt from the notebooks and the package")]
     lines += [_plain(f"kept aside: {name}") for name in result.aside]
@@ -160,8 +157,19 @@ def _seconds(seconds: float | None) -> str:
 
 def _module_lines(modules: tuple[ModuleLine, ...], width: int) -> list[Line]:
     longest = max((len(m.name) for m in modules), default=0)
-    return [[(f"{m.number:02d} ", ""), (f"{m.name:<{longest}}  ", ""), (f"{m.state:<7}", STYLES[m.state]),
-             (f"  {_points(m.points, m.max_points):>9} points" + ("  edited since" if m.changed else ""), "")] for m in modules]
+    return [[(f"{m.number:02d} {m.name:<{longest}}  ", ""), (f"{m.state:<7}", STYLES[m.state]),
+             (f"  {_points(m.points, m.max_points):>9} points" + _since(m), "")] for m in modules]
+
+
+def _since(line: ModuleLine) -> str:
+    """How its last test went, as long as it is not complete, and whether it was edited after that."""
+    passed = f"  {line.tested.passed} of {line.tested.of} checks" if line.tested and line.state != "done" else ""
+    return passed + ("  edited since" if line.changed or passed and line.edited else "")
+
+
+def _milestone_lines(milestones: tuple[MilestoneLine, ...], width: int) -> list[Line]:
+    longest = max(len(m.name) for m in milestones)
+    return [[(f"{m.year} milestone {m.number} {m.name:<{longest}}  ", ""), (milestone(m), STYLES[m.state])] for m in milestones]
 
 
 def _rows(rows: Any, width: int) -> list[Line]:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from tito.errors import ExitCode
+
+if TYPE_CHECKING:
+    from tito.tested import Outcome
 
 
 class Result(Protocol):
@@ -28,6 +31,15 @@ class ModuleLine:
     points: float
     max_points: float
     changed: bool = False       # the notebook was edited after it was completed
+    manual_points: float = 0.0  # for written answers
+    title: str = ""             # its notebook's first heading
+    about: str = ""             # the sentence below that
+    tested: Outcome | None = None
+    edited: bool = False        # the notebook was edited after it was tested
+
+    @property
+    def label(self) -> str:
+        return f"{self.number:02d} {self.name}"
 
     def to_dict(self) -> dict[str, Any]:
         return {"number": self.number, "name": self.name, "state": self.state, "points": number(self.points),
@@ -42,12 +54,15 @@ class Overview:
     edition: bool
     modules: tuple[ModuleLine, ...]
     next: str
-    detailed: bool = False      # `module status`: the modules one by one
+    detailed: bool = False      # `status`: the modules and the milestones one by one
     rebuilt: bool = False
     aside: tuple[str, ...] = ()
     title: str = "TinyTorch"
     due: str = ""               # the deadline of the module that is next
     milestone: str = ""         # one that has come within reach: "3 mlp"
+    milestones: tuple[MilestoneLine, ...] = ()
+    note: str = ""              # why they are not shown
+    last: int = 0               # the module that was tested last
     code: ExitCode = ExitCode.OK
 
     @property
@@ -62,10 +77,28 @@ class Overview:
     def max_points(self) -> float:
         return sum(m.max_points for m in self.modules)
 
+    @property
+    def manual_points(self) -> float:
+        return sum(m.manual_points for m in self.modules)
+
+    @property
+    def current(self) -> ModuleLine | None:
+        """The first module that is not complete and can be worked on."""
+        return next((m for m in self.modules if m.state in ("started", "next")), None)
+
+    @property
+    def latest(self) -> ModuleLine | None:
+        """The module that was tested last."""
+        return next((m for m in self.modules if m.number == self.last and m.tested), None)
+
     def to_dict(self) -> dict[str, Any]:
+        tested = {f"{m.number:02d}": {**asdict(m.tested), "edited": m.edited} for m in self.modules if m.tested}
+        more = {"manual_points": number(self.manual_points), "milestones": [m.to_dict() for m in self.milestones], "note": self.note} \
+            if self.detailed else {}
         return {"title": self.title, "root": str(self.root), "edition": self.edition, "due": self.due, "done": self.done,
                 "points": number(self.points), "max_points": number(self.max_points), "modules": [m.to_dict() for m in self.modules],
-                "milestone": self.milestone, "next": self.next, "rebuilt": self.rebuilt, "aside": list(self.aside)}
+                "milestone": self.milestone, "last": self.last or None, "tested": tested, **more,
+                "next": self.next, "rebuilt": self.rebuilt, "aside": list(self.aside)}
 
 
 @dataclass(frozen=True)
