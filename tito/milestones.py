@@ -16,7 +16,7 @@ import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -218,10 +218,16 @@ def _number(course: Course, chain: str, modules: dict[str, int], names: dict[str
 
 def _parsed(path: Path) -> ast.Module:
     try:
-        return ast.parse(path.read_bytes())
+        return _tree(path.read_bytes())
     except (SyntaxError, ValueError) as err:
         raise TitoError(f"{path.parent.name}/{path.name} cannot be read", why=str(err), fix="copy it from a fresh student edition",
                         code=ExitCode.INTEGRITY) from None
+
+
+@lru_cache
+def _tree(content: bytes) -> ast.Module:
+    """The same tree for the same text: what the programs share is parsed and walked once."""
+    return ast.parse(content)
 
 
 def _with_helpers(tree: ast.Module, folder: Path) -> Iterator[ast.Module]:
@@ -235,26 +241,27 @@ def _with_helpers(tree: ast.Module, folder: Path) -> Iterator[ast.Module]:
                 waiting.append(_parsed(folder / f"{name}.py"))
 
 
-def _imports(tree: ast.Module) -> Iterator[tuple[str, str]]:
+@lru_cache
+def _imports(tree: ast.Module) -> tuple[tuple[str, str], ...]:
     """(module, what is taken from it; empty where that is all of it)."""
+    found: list[tuple[str, str]] = []
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
-            yield from ((alias.name, "") for alias in node.names)
+            found += ((alias.name, "") for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
-            yield from ((node.module, alias.name) for alias in node.names)
+            found += ((node.module, alias.name) for alias in node.names)
+    return tuple(found)
 
 
-def _used(tree: ast.Module) -> Iterator[str]:
+@lru_cache
+def _used(tree: ast.Module) -> frozenset[str]:
     """What a program uses of the package: "Linear", "nn.Linear", "core.layers"."""
-    for module, name in _imports(tree):
-        package, _, path = module.partition(".")
-        if package == PACKAGE and (path or name):
-            yield ".".join(filter(None, (path, name)))
+    paths = ((module.partition("."), name) for module, name in _imports(tree))
+    taken = {".".join(filter(None, (path, name))) for (package, _, path), name in paths if package == PACKAGE and (path or name)}
     short = {alias.asname or alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names
              if alias.name == PACKAGE}
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Attribute) and (chain := _chain(node, short)) and not chain.startswith("__"):
-            yield chain
+    chains = (_chain(node, short) for node in ast.walk(tree) if isinstance(node, ast.Attribute))
+    return frozenset(taken | {chain for chain in chains if chain and not chain.startswith("__")})
 
 
 def _chain(node: ast.Attribute, short: set[str]) -> str:

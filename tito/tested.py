@@ -73,7 +73,7 @@ def remember(course: Course, module: Module, verdict: Verdict, document: Documen
         memory = recall(course)
         modules = {**memory.modules, module.number: tested}
         data = {"schema_version": SCHEMA, "last": module.number, "modules": {f"{n:02d}": asdict(modules[n]) for n in sorted(modules)}}
-        write_atomically(course.root / TESTED, (json.dumps(data, indent=1, ensure_ascii=False) + "\n").encode("utf-8"))
+        write_atomically(course.root / TESTED, (json.dumps(data, indent=1) + "\n").encode("ascii"))
 
 
 def recall(course: Course) -> Memory:

@@ -119,9 +119,10 @@ def _described(line: ModuleLine, module: Module) -> ModuleLine:
 
 
 def _touched(module: Module, moment: str) -> bool:
-    """Whether a notebook's file is younger than this, as far as its date tells."""
+    """Whether a notebook's file may be younger than this, as far as clocks tell."""
     try:
-        return module.notebook.stat().st_mtime >= when.moment(moment).timestamp()
+        then = when.moment(moment)
+        return then > when.now() or module.notebook.stat().st_mtime >= then.timestamp()
     except (OSError, ValueError):
         return True
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date
 from html import escape
 from math import cos, pi, sin
 from pathlib import Path
@@ -37,25 +37,29 @@ def write(course: Course, found: Overview, output: Path | None) -> Report:
     if path.exists() and OURS not in path.read_bytes():
         raise TitoError(f"{path} is not a page of progress", why="it was not written by this command, and would be lost",
                         fix="name a file that does not exist yet")
-    write_atomically(path, page(found).encode("utf-8"))
+    write_atomically(path, page(found).encode("utf-8", "replace"))
     shown = path.relative_to(course.root).as_posix() if path.is_relative_to(course.root) else str(path)
-    lines = ("it needs nothing else and holds no names and no paths: you can give it to others",
-             f"open it in a browser: {path.as_uri()}")
+    lines = ("it holds no names and no paths: you can give it to others", f"open it in a browser: {path.as_uri()}")
     return Report(f"your progress is drawn in {shown}", lines, {"path": str(path), "url": path.as_uri()})
 
 
 def page(found: Overview) -> str:
     """The whole page as HTML."""
     written = f" Written answers, worth {number(found.manual_points)} more, are judged by a person." if found.manual_points else ""
-    parts = {"title": escape(found.title), "date": _day(when.now()), "ring": _ring(found.done, len(found.modules)), "figures": _figures(found),
-             "next": _next(found), "tiles": "\n".join(_tile(m, found.milestones) for m in found.modules),
-             "milestones": _milestones(found), "written": f"Points are for code that has passed the course's checks.{written}"}
+    parts = {"title": escape(found.title), "date": _day(when.day(when.now())), "next": _next(found), "milestones": _milestones(found),
+             "ring": _ring(found.done, len(found.modules)), "figures": _figures(found),
+             "tiles": "\n".join(_tile(m, found.milestones) for m in found.modules),
+             "written": f"Points are for code that has passed the course's checks.{written}"}
     return Template(TEMPLATE.read_text(encoding="utf-8")).substitute(parts)
 
 
-def _day(moment: datetime) -> str:
-    here = moment.astimezone()
-    return f"{here.day} {here:%B %Y}"
+def _day(text: str) -> str:
+    """The "2026-03-12" at the beginning of a text as "12 March 2026"."""
+    try:
+        found = date.fromisoformat(text[:10])
+    except ValueError:
+        return escape(text[:10])
+    return f"{found.day} {found:%B %Y}"
 
 
 def _ring(done: int, of: int) -> str:
@@ -122,19 +126,20 @@ def _milestones(found: Overview) -> str:
 def _milestone(line: MilestoneLine, modules: tuple[ModuleLine, ...]) -> str:
     kind = {"passed": "done", "ready": "now"}.get(line.state, "ahead")
     away = f"{len(line.missing)} module{'s' if len(line.missing) > 1 else ''} away" if line.missing else "not in this course"
-    stands = f"passed on {_day(when.moment(line.passed.when))}" if line.passed else "ready to run" if line.state == "ready" else away
+    stands = f"passed on {_day(line.passed.when)}" if line.passed else "ready to run" if line.state == "ready" else away
     needs = f"needs {spans(line.needs).replace('-', '–')}" if line.needs else "needs no module"
     bars = line.passed.bars if line.passed else ()
     shown = bars if len(bars) <= BARS else (*bars[:BARS - 1], f"and {len(bars) - BARS + 1} more")
     reached = "".join(f"<li>{escape(bar)}</li>" for bar in shown)
+    listed = f'<ul class="reached">{reached}</ul>' if reached else ""
     title = line.title[:1].upper() + line.title[1:]
+    stood = f'<p class="soft"><b class="whole">{stands}</b> · <span class="whole">{needs}</span></p>'
     return (f'<li class="{line.state}"><span class="year">{line.year}</span>{_mark(kind)}<div><h3>{escape(title)}</h3>'
-            f'{_steps(line, modules)}</div><div class="stands"><p class="soft"><b class="whole">{stands}</b> · <span class="whole">{needs}</span></p>'
-            + (f'<ul class="reached">{reached}</ul>' if reached else "") + "</div></li>")
+            f'{_steps(line, modules)}</div><div class="stands">{stood}{listed}</div></li>')
 
 
 def _steps(line: MilestoneLine, modules: tuple[ModuleLine, ...]) -> str:
-    """The modules as a row of small squares: full where one that is needed is there, open where it is missing, a dot where it is not needed."""
+    """The modules in a row: a full square for one that is needed and there, an open one where it is missing, a dot for the rest."""
     squares = []
     for k, m in enumerate(modules):
         x = 11 * k

@@ -18,7 +18,10 @@ def sentences(found: Overview, width: int) -> Iterator[str]:
         yield f"{len(found.modules)} modules, {number(found.max_points)} points for code"
         return
     words = f"{found.done} of {len(found.modules)} modules complete, {number(found.points)} of {number(found.max_points)} points"
-    yield f"{bar(found.done, len(found.modules), width - len(words) - 1)} {words}".lstrip()
+    beside = width - len(words) - 1
+    if beside < 12:
+        yield bar(found.done, len(found.modules), width)
+    yield f"{bar(found.done, len(found.modules), beside)} {words}" if beside >= 12 else words
     if found.manual_points:
         yield f"written answers are worth {number(found.manual_points)} more points, which a person gives"
     if found.latest:
@@ -36,11 +39,9 @@ def sentences(found: Overview, width: int) -> Iterator[str]:
 
 
 def bar(done: int, of: int, room: int) -> str:
-    """ "[#####-----]", at most `room` columns wide; empty where it could not tell anything. """
+    """ "[#####---------------]": at most `room` columns, full only when all is done, empty only when nothing is. """
     cells = min(BAR, room - 2)
-    if of == 0 or cells < 5:
-        return ""
-    filled = max(cells * done // of, min(done, 1))
+    filled = max(cells * done // max(of, 1), min(done, 1))
     return f"[{'#' * filled}{'-' * (cells - filled)}]"
 
 
