@@ -16,6 +16,7 @@ from tito.cli.results import Result
 from tito.errors import TitoError
 
 SCHEMA = 1
+WIDEST = 100                                # columns of text that are still easy to read
 Span = tuple[str, str]                      # text and style
 Line = list[Span]
 COMMAND = re.compile(r"\btito (?=(module|milestone|progress|bench|init|demo|dev|grade|submit|status|watch|doctor|completion)\b)")
@@ -36,7 +37,7 @@ class Screen:
             self._print_json({"command": command, "exit_code": int(result.code), **result.to_dict()})
         else:
             from tito.cli.render import render  # its tables are not needed for JSON
-            self._print(self.out, render(result, self.width))
+            self._print(self.out, render(result, self.columns(getattr(result, "widest", WIDEST))))
 
     def fail(self, error: TitoError) -> None:
         """Print an error: what happened, why, what to do."""
@@ -94,9 +95,9 @@ class Screen:
         import typer
         return bool(typer.confirm(question, err=True))
 
-    @property
-    def width(self) -> int:
-        return max(40, min(100, shutil.get_terminal_size((80, 24)).columns)) if self.out.isatty() else 80
+    def columns(self, widest: int) -> int:
+        """How wide a result may be: as the terminal, between 40 and what it can use; 80 where nobody looks."""
+        return max(40, min(widest, shutil.get_terminal_size((80, 24)).columns)) if self.out.isatty() else 80
 
     def _print_json(self, value: dict[str, Any]) -> None:
         self._write(self.out, json.dumps({"schema_version": SCHEMA, **value}, indent=1) + "\n")

@@ -11,7 +11,7 @@ from tito.cli.typed import EXTRA, NN, PLAIN, Context, here, show
 from tito.course import Course
 from tito.errors import ExitCode, TitoError
 
-module_app = typer.Typer(name="module", help="Work on a module: start, test, complete, reset, undo.", **PLAIN)
+module_app = typer.Typer(name="module", help="Work on a module: start, test, hint, complete, reset, undo.", **PLAIN)
 module_app.command()(status)
 
 
@@ -57,6 +57,17 @@ def test(ctx: Context, nn: NN, every: Annotated[bool, typer.Option("--all", help
     course, chosen = here(nn)
     with ctx.obj.busy(f"checking {chosen.label}"):
         result = module.test(course, chosen, every_card=every)
+    return show(ctx, result)
+
+
+@module_app.command()
+def hint(ctx: Context, nn: NN, check: Annotated[str, typer.Argument(metavar="[CHECK]", help="By its name; else the first that fails.")] = "",
+         every: Annotated[bool, typer.Option("--all", help="Show all hints at once.")] = False) -> int:
+    """Help with the check that fails: what went wrong, the idea, the shape of the answer; one more each time."""
+    from tito.cli.hint import hint as hinted
+    course, chosen = here(nn)
+    with ctx.obj.busy(f"checking {chosen.label}"):
+        result = hinted(course, chosen, check, every=every)
     return show(ctx, result)
 
 

@@ -9,6 +9,7 @@ from typing import Any
 from tito.cli.results import (
     Benched,
     Completed,
+    Hinted,
     Kept,
     MilestoneLine,
     MilestoneList,
@@ -101,6 +102,12 @@ def _(result: Kept, width: int) -> list[Line]:
     if not result.entries:
         return [_plain(f"nothing is kept of {result.label} yet")]
     return [_plain(f"{name}  {', '.join(paths) or 'progress only'}") for name, _, paths in result.entries]
+
+
+@render.register
+def _(result: Hinted, width: int) -> list[Line]:
+    from tito.cli.render_hint import hint_lines  # no other result has Markdown or code in it
+    return hint_lines(result, width) + _next(result.next)
 
 
 @render.register

@@ -190,6 +190,29 @@ class Kept:
 
 
 @dataclass(frozen=True)
+class Hinted:
+    """`module hint`: a rung of the ladder, or all; where every check passes, the course's own answers beside the student's."""
+
+    label: str
+    check: str                  # its grade_id; empty where all pass
+    sentence: str               # what the check promises, or how the module stands
+    rung: int                   # the one that was reached; 0 where there is nothing to climb
+    of: int
+    rungs: tuple[Any, ...]      # tito.ladder.rungs.Rung, those that are shown
+    first: int                  # the number of the first of them
+    answers: tuple[Any, ...]    # tito.ladder.answers.Pair
+    notes: tuple[str, ...]
+    next: str
+    code: ExitCode = ExitCode.OK
+    widest: int = 160           # columns that it can use: for two answers side by side
+
+    def to_dict(self) -> dict[str, Any]:
+        return {"module": self.label, "check": self.check, "sentence": self.sentence, "rung": self.rung, "of": self.of,
+                "rungs": [{"rung": number, **rung.to_dict()} for number, rung in enumerate(self.rungs, self.first)],
+                "answers": [pair.to_dict() for pair in self.answers], "notes": list(self.notes), "next": self.next}
+
+
+@dataclass(frozen=True)
 class MilestoneLine:
     """One milestone in a list."""
 

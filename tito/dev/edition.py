@@ -10,6 +10,7 @@ from pathlib import Path
 
 from tito.cells import document
 from tito.course import Course, Module
+from tito.dev.outline import outline_file
 from tito.dev.source import dumps, notebook, strip
 from tito.errors import ExitCode, TitoError
 from tito.export import entry, module_text
@@ -82,12 +83,13 @@ def _copy(folder: Path, target: Path) -> None:
 
 
 def _module(course: Course, module: Module, stage: Path) -> Entry:
-    """Write a module's notebook for students, twice: the one they work in, and one that stays as it was released."""
+    """Write a module's notebook for students, twice: the one they work in, and one that stays as it was released, with an outline of its answers."""
     source = notebook(module.source)
     text = dumps(strip(source))
     folder = stage / module.folder.relative_to(course.root)
     _write(folder / module.notebook.name, text)
     _write(folder / ".released" / module.notebook.name, text)
+    _write(folder / ".released" / "outline.json", outline_file(source))
     whole = document(source, module.source)
     return entry(module.number, whole, module_text(whole, module.source.relative_to(course.root).as_posix()))
 

@@ -1,0 +1,101 @@
+"""What the notebook says on the way to an answer: the last paragraphs before it, as Markdown, and that Markdown as a terminal shows it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from tito.cells import HEADING, Cell, Document
+from tito.ladder.formula import plain
+
+LINES, WIDTH = 24, 76                   # about how much of it is told
+FENCE = re.compile(r"^\s*(```|~~~)")
+DISPLAY = re.compile(r"\$\$(.+?)\$\$", re.DOTALL)
+INLINE = re.compile(r"(?<![\\$\w])\$(?!\s)([^$`]+?)(?<!\s)\$(?!\w)")
+CODE = re.compile(r"(?<!`)`([^`\n]+)`(?!`)")
+SPECIAL = re.compile(r"([\\`*_\[\]<>|])")
+
+
+def before(document: Document, cell: Cell) -> tuple[str, Cell | None, bool]:
+    """(Markdown, the last cell that it is from, whether it is shortened) of what leads to a cell: from the answer or check before it on."""
+    found = _leading(document, cell, through=False) or _leading(document, cell, through=True)
+    blocks = [block for each in found for block in _blocks(_section(each.source)) if not HEADING.fullmatch(block)]
+    kept: list[str] = []
+    room = LINES
+    for block in reversed(blocks):
+        room -= _height(block)
+        if kept and room < 0 and _whole(kept):
+            break
+        kept.append(block)
+    return "\n\n".join(reversed(kept)), found[-1] if found else None, len(kept) < len(blocks)
+
+
+def _leading(document: Document, cell: Cell, *, through: bool) -> list[Cell]:
+    """The text between the heading and the cell; without `through` not what stands before another answer or check."""
+    found: list[Cell] = []
+    for each in reversed(document.cells[:cell.index]):
+        if each.heading != cell.heading or (each.test or each.solution) and not through:
+            break
+        if each.kind == "markdown" and each.source.strip() and not each.manual:
+            found.append(each)
+    return found[::-1]
+
+
+def _section(source: str) -> str:
+    """From its last heading on: what stands above belongs to the section before."""
+    headings = list(HEADING.finditer(_without_fences(source)))
+    return source[headings[-1].end():] if headings else source
+
+
+def _without_fences(source: str) -> str:
+    """The same length and lines, with nothing inside fences: a `# comment` there is no heading."""
+    lines, inside = [], False
+    for line in source.split("\n"):
+        fence = bool(FENCE.match(line))
+        lines.append(" " * len(line) if inside or fence else line)
+        inside ^= fence
+    return "\n".join(lines)
+
+
+def _blocks(markdown: str) -> Iterator[str]:
+    """Paragraphs, lists, tables, and pictures in fences whole."""
+    lines: list[str] = []
+    for line, shown in zip(markdown.split("\n"), _without_fences(markdown).split("\n"), strict=True):
+        if line.strip() or not shown == line:
+            lines.append(line)
+        elif lines:
+            yield "\n".join(lines)
+            lines = []
+    if lines:
+        yield "\n".join(lines)
+
+
+def _whole(kept: list[str]) -> bool:
+    """Whether these last blocks can stand without the one before: a list or a formula is nothing without the sentence above it."""
+    return not (FENCE.match(kept[-1]) or re.match(r"\s*([*-]|\d+\.|\||\$\$)", kept[-1]))
+
+
+def _height(block: str) -> int:
+    if FENCE.match(block) or block.startswith("|"):
+        return block.count("\n") + 1
+    return -(-len(block) // WIDTH) + 1
+
+
+def readable(markdown: str, width: int) -> str:
+    """The Markdown with formulas as text, code still in its backticks, and without pictures that are wider than the terminal."""
+    parts: list[str] = []
+    for block in _blocks(markdown):
+        if FENCE.match(block):
+            wide = max(map(len, block.split("\n"))) > width
+            parts.append("(a picture: look at it in the notebook)" if wide else block)
+        else:
+            block = DISPLAY.sub(lambda m: f"\n\n```\n{plain(m[1])}\n```\n\n", block)
+            parts.append("\n\n".join(b if FENCE.match(b) else _inline(b) for b in _blocks(block)))
+    return "\n\n".join(parts)
+
+
+def _inline(text: str) -> str:
+    """Code is shown in backticks, which Markdown would take away; what stands in it is no formula."""
+    pieces = re.split(r"(`[^`\n]+`)", text)
+    return "".join(CODE.sub(r"`` `\1` ``", p) if k % 2 else INLINE.sub(lambda m: SPECIAL.sub(r"\\\1", plain(m[1])), p)
+                   for k, p in enumerate(pieces))
