@@ -90,6 +90,16 @@ def release(ctx: Context, nn: NNS = None, module: Nn = "",
 
 
 @grade_app.command()
+def answers(ctx: Context, nn: NNS = None, module: Nn = "",
+            to: Annotated[str, typer.Option("--to", metavar="DIR", help="Where to; build/answers by default.")] = "") -> int:
+    """The reference solutions, for an edition's answers/: shown there beside a student's own when all checks pass."""
+    from grading.author.answers import answers
+    course = repository("grade")
+    chosen = [course.module(name) for name in [*(nn or ()), *filter(None, [module])]] or course.modules
+    return _show(ctx, lambda _: answers(course, chosen, to=Path(to) if to else None))
+
+
+@grade_app.command()
 def collect(ctx: Context, source: Annotated[list[str], typer.Argument(metavar="PATH...", help="Folders, zips, notebooks.")],
             module: Nn = "", student: Who = "",
             received: Annotated[str, typer.Option("--received", metavar="TIME", help="When, as 2027-01-18T17:30; else as the files say.")]

@@ -46,7 +46,7 @@ def _part(part: Part, width: int) -> list[Line]:
     if part.form == "text":
         return _plain(textwrap.wrap(part.text, width, initial_indent="  ", subsequent_indent="  ", break_on_hyphens=False))
     if part.form == "code":
-        return _plain(["    " + piece for line in part.text.split("\n") for piece in (fold(line, width - 4, LONGEST) if line else [""])])
+        return _plain("    " + line if line else "" for line in _folded(part.text, width - 4))
     if part.form == "markdown":
         return _plain(["  " + line if line else "" for line in _markdown(part.text, width - 2)])
     folded = fold(part.text, width - 2 - GUTTER, LONGEST)
@@ -60,8 +60,8 @@ def _markdown(text: str, width: int) -> list[str]:
     page = io.StringIO()
     console = Console(file=page, width=width, color_system=None, force_terminal=False, legacy_windows=False, emoji=False)
     console.print(Markdown(readable(text, width - 2), hyperlinks=False))
-    lines = [line.rstrip() for line in page.getvalue().split("\n")]
-    return [line for k, line in enumerate(lines) if line or 0 < k < len(lines) - 1 and lines[k - 1]][:-1 if not lines[-1] else None]
+    lines = "\n".join(line.rstrip() for line in page.getvalue().split("\n")).strip("\n").split("\n")
+    return [line for k, line in enumerate(lines) if line or lines[k - 1]]
 
 
 def _beside(own: str, reference: str, width: int) -> list[Line]:
@@ -79,9 +79,8 @@ def _folded(code: str, width: int) -> list[str]:
     """Lines of code, long ones broken, what follows set in further."""
     found = []
     for line in code.split("\n"):
-        inner = " " * (len(line) - len(line.lstrip()) + 8)
-        first, *rest = fold(line, width, 99)
-        found += [first, *(inner + text for part in rest for text in fold(part, max(width - len(inner), 20), 99))]
+        inner = " " * min(len(line) - len(line.lstrip()) + 4, width // 2)
+        found += textwrap.wrap(line, width, subsequent_indent=inner, break_on_hyphens=False) or [""]
     return found
 
 

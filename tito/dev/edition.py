@@ -83,7 +83,7 @@ def _copy(folder: Path, target: Path) -> None:
 
 
 def _module(course: Course, module: Module, stage: Path) -> Entry:
-    """Write a module's notebook for students, twice: the one they work in, and one that stays as it was released, with an outline of its answers."""
+    """Write a module's notebook for students, twice: to work in, and as it was released; beside that an outline of its answers."""
     source = notebook(module.source)
     text = dumps(strip(source))
     folder = stage / module.folder.relative_to(course.root)

@@ -1,4 +1,4 @@
-"""The outline of an answer: how long it is and what it is made of, in names alone.  It goes into an edition, so nothing in it can be pasted."""
+"""The outline of an answer: how long it is and what it is made of, in names alone: it goes into an edition."""
 
 from __future__ import annotations
 
@@ -57,9 +57,10 @@ def _outline(placed: list[tuple[ast.stmt, tuple[Scope, ...]]], lines: list[str],
     local = {n.id for n in nodes if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
     local |= {n.arg for node in (*nodes, *scopes) for n in ast.walk(node) if isinstance(n, ast.arg)}
     code = [line for line in lines[begin + 1:end] if line.strip() and not line.lstrip().startswith("#")]
-    return Outline(dotted(scopes), len(code), tuple(sorted(set(_names(nodes, local)), key=lambda n: (n.lstrip(".").lower(), n))),
-                   tuple(sorted(set(_signs(nodes)))), _count(nodes, LOOPS),
-                   _count(nodes, BRANCHES) + sum(len(n.ifs) for n in nodes if isinstance(n, ast.comprehension)), _count(nodes, (ast.Return,)))
+    names = sorted(set(_names(nodes, local)), key=lambda name: (name.lstrip(".").lower(), name))
+    filters = sum(len(node.ifs) for node in nodes if isinstance(node, ast.comprehension))
+    return Outline(dotted(scopes), len(code), tuple(names), tuple(sorted(set(_signs(nodes)))), _count(nodes, LOOPS),
+                   _count(nodes, BRANCHES) + filters, _count(nodes, (ast.Return,)))
 
 
 def _outermost(statements: list[ast.stmt]) -> Iterator[ast.stmt]:
@@ -109,5 +110,5 @@ def _signs(nodes: list[ast.AST]) -> Iterator[str]:
             yield "lambda"
         elif isinstance(node, (ast.Yield, ast.YieldFrom)):
             yield "yield"
-        elif isinstance(node, ast.With):
-            yield "with"
+        elif isinstance(node, (ast.With, ast.Try)):
+            yield type(node).__name__.lower()

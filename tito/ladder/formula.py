@@ -29,7 +29,7 @@ def plain(tex: str) -> str:
 
 class _Reader:
     def __init__(self, tex: str):
-        self.tokens = TOKEN.findall(tex)
+        self.tokens: list[str] = TOKEN.findall(tex)
         self.at = 0
 
     def until(self, end: str) -> str:

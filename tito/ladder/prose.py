@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
+import textwrap
 from collections.abc import Iterator
 
 from tito.cells import HEADING, Cell, Document
 from tito.ladder.formula import plain
 
-LINES, WIDTH = 24, 76                   # about how much of it is told
+LINES, WIDTH = 22, 76                   # about how much of it is told
 FENCE = re.compile(r"^\s*(```|~~~)")
 DISPLAY = re.compile(r"\$\$(.+?)\$\$", re.DOTALL)
 INLINE = re.compile(r"(?<![\\$\w])\$(?!\s)([^$`]+?)(?<!\s)\$(?!\w)")
@@ -19,15 +20,23 @@ SPECIAL = re.compile(r"([\\`*_\[\]<>|])")
 def before(document: Document, cell: Cell) -> tuple[str, Cell | None, bool]:
     """(Markdown, the last cell that it is from, whether it is shortened) of what leads to a cell: from the answer or check before it on."""
     found = _leading(document, cell, through=False) or _leading(document, cell, through=True)
-    blocks = [block for each in found for block in _blocks(_section(each.source)) if not HEADING.fullmatch(block)]
-    kept: list[str] = []
-    room = LINES
-    for block in reversed(blocks):
-        room -= _height(block)
-        if kept and room < 0 and _whole(kept):
+    texts = [[block for block in _blocks(_section(each.source)) if not HEADING.fullmatch(block)] for each in found]
+    kept = _last(texts[-1]) if texts else []
+    for blocks in reversed(texts[:-1]):             # what stands before a picture or a run of code is told whole, or not at all
+        if sum(map(_height, blocks + kept)) > LINES:
             break
-        kept.append(block)
-    return "\n\n".join(reversed(kept)), found[-1] if found else None, len(kept) < len(blocks)
+        kept = blocks + kept
+    return "\n\n".join(kept), found[-1] if found else None, len(kept) < sum(map(len, texts))
+
+
+def _last(blocks: list[str]) -> list[str]:
+    """As many of the last blocks as there is room for."""
+    kept: list[str] = []
+    for block in reversed(blocks):
+        if kept and sum(map(_height, [block, *kept])) > LINES and _whole(kept[0]):
+            break
+        kept.insert(0, block)
+    return kept
 
 
 def _leading(document: Document, cell: Cell, *, through: bool) -> list[Cell]:
@@ -70,13 +79,15 @@ def _blocks(markdown: str) -> Iterator[str]:
         yield "\n".join(lines)
 
 
-def _whole(kept: list[str]) -> bool:
-    """Whether these last blocks can stand without the one before: a list or a formula is nothing without the sentence above it."""
-    return not (FENCE.match(kept[-1]) or re.match(r"\s*([*-]|\d+\.|\||\$\$)", kept[-1]))
+def _whole(block: str) -> bool:
+    """Whether it can stand without the one before: a list or a formula is nothing without the sentence above it."""
+    return not re.match(r"\s*(```|~~~|[*-] |\d+\. |\||\$\$)", block)
 
 
 def _height(block: str) -> int:
-    if FENCE.match(block) or block.startswith("|"):
+    if FENCE.match(block):
+        return block.count("\n") + 1 if max(map(len, _picture(block).split("\n"))) <= WIDTH else 1
+    if block.startswith("|"):
         return block.count("\n") + 1
     return -(-len(block) // WIDTH) + 1
 
@@ -86,12 +97,19 @@ def readable(markdown: str, width: int) -> str:
     parts: list[str] = []
     for block in _blocks(markdown):
         if FENCE.match(block):
-            wide = max(map(len, block.split("\n"))) > width
-            parts.append("(a picture: look at it in the notebook)" if wide else block)
+            picture = _picture(block)
+            wide = max(map(len, picture.split("\n"))) > width
+            parts.append("(a picture: look at it in the notebook)" if wide else picture)
         else:
             block = DISPLAY.sub(lambda m: f"\n\n```\n{plain(m[1])}\n```\n\n", block)
             parts.append("\n\n".join(b if FENCE.match(b) else _inline(b) for b in _blocks(block)))
     return "\n\n".join(parts)
+
+
+def _picture(block: str) -> str:
+    """A picture in its fences, as far to the left as it goes."""
+    begin, *lines, end = block.split("\n")
+    return "\n".join([begin, textwrap.dedent("\n".join(lines)), end]) if lines else block
 
 
 def _inline(text: str) -> str:

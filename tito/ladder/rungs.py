@@ -13,10 +13,14 @@ from tito.check.names import Uses
 from tito.check.row import Row
 from tito.course import Module
 from tito.ladder.prose import before
-from tito.ladder.stubs import Stub, stubs
+from tito.ladder.stubs import stubs
 from tito.released import released
 
 SCHEMA = 1
+OWN_SOURCE = "This is the course's own source: the reference stands in its cell {}.  In a student edition this hint shows the stub, and an \
+outline of the reference."
+TOGETHER = "It builds on these answers.  Each has a check of its own, which passes; so look at how they are used together:"
+COUNTS = (("lines", "line"), ("loops", "loop"), ("branches", "branch"), ("returns", "return"))
 CELL = re.compile(r"\bcell ([\w.-]+)")
 
 
@@ -107,9 +111,9 @@ def mistake(place: Place) -> Rung:
 def _to_write(place: Place) -> list[Part]:
     parts = [Part("text", place.row.hint)]
     if cell := place.answer:
-        parts.append(Part("text", f"It is cell {place.number(cell)} of the notebook, below \"{cell.heading}\": the text above it says what to "
-                                  "write, the check below it whether it is right."))
-    return [*parts, Part("check", place.row.sentence)]
+        parts.append(Part("text", f"It is cell {place.number(cell)} of the notebook, below \"{cell.heading}\": the text above it says "
+                                  "what to write, the check below it whether it is right."))
+    return parts
 
 
 def idea(place: Place) -> Rung:
@@ -129,18 +133,17 @@ def shape(place: Place) -> Rung:
         return _shape_of_many(place)
     cell = place.answer
     if place.module.source.exists():
-        return Rung(f"the shape: {cell.grade_id}", (Part("text", f"This is the course's own source: the reference stands in cell {cell.grade_id} "
-                                                         "of it. In a student edition this rung shows the stub and an outline."),))
+        return Rung(f"the shape of the answer: {cell.grade_id}", (Part("text", OWN_SOURCE.format(cell.grade_id)),))
     found = stubs(cell.source)
-    parts = [Part("text", f"In cell {place.number(cell)} write:")]
+    parts = [Part("text", f"What is given in cell {place.number(cell)}:")]
     facts = f"{place.row.hint} {place.row.call} {place.row.at} {place.row.check}"
     about = [k for k, stub in enumerate(found) if stub.named_in(facts)] or range(len(found))
     known = _outlines(place.module, cell.grade_id)
     for k in about:
         parts.append(Part("code", found[k].given))
         if len(known) == len(found):
-            parts.append(Part("text", _outline(known[k], found[k])))
-    return Rung(f"the shape: {cell.grade_id}", tuple(parts))
+            parts += _outline(known[k])
+    return Rung(f"the shape of the answer: {cell.grade_id}", tuple(parts))
 
 
 def _shape_of_many(place: Place) -> Rung:
@@ -148,8 +151,7 @@ def _shape_of_many(place: Place) -> Rung:
     own = lines[place.row.line - 1].strip() if 0 < place.row.line <= len(lines) else ""
     answers = "\n".join(f"{cell.grade_id}: {cell.heading}" for cell in place.parts_of_check[-8:])
     asked = (Part("text", "This is what it asks:"), Part("code", own)) if own else ()
-    return Rung("the shape: several answers at once", (*asked, Part("text", "It builds on these answers. Each has a check of its own, which "
-                                                                    "passes; so look at how they are used together:"), Part("code", answers)))
+    return Rung("the shape: several answers at once", (*asked, Part("text", TOGETHER), Part("code", answers)))
 
 
 def _outlines(module: Module, grade_id: str) -> list[dict[str, Any]]:
@@ -162,18 +164,16 @@ def _outlines(module: Module, grade_id: str) -> list[dict[str, Any]]:
         return []
 
 
-def _outline(known: dict[str, Any], stub: Stub) -> str:
-    """An outline as two sentences."""
+def _outline(known: dict[str, Any]) -> list[Part]:
+    """An outline as three facts."""
     try:
-        uses, signs = ", ".join(map(str, known["uses"])), "  ".join(map(str, known["signs"]))
-        counts = [_many(known["loops"], "loop"), _many(known["branches"], "choice")]
-        flow = ", ".join(c for c in counts if c) or "no loop and no choice"
-        returns = _many(known["returns"], "return") or "no return"
-        size = f"The reference takes {_many(known['lines'], 'line')} here, with {flow} and {returns}."
+        counts = [_many(known[key], name) for key, name in COUNTS]
+        uses, signs = ", ".join(map(str, known["uses"])), ", ".join(map(str, known["signs"]))
     except (KeyError, TypeError):
-        return ""
-    return f"{size} It uses {uses or 'no functions'}" + (f"; and {signs}" if signs else "") + "."
+        return []
+    return [Part("reference", ", ".join(counts)), Part("uses", uses), Part("signs", signs)]
 
 
 def _many(count: int, thing: str) -> str:
-    return f"{count} {thing}{'s' if count > 1 else ''}" if count else ""
+    ending = "es" if thing.endswith("ch") else "s"
+    return f"{count or 'no'} {thing}{'' if count == 1 else ending}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -18,9 +19,9 @@ class Stub:
     decorator: str = ""         # "@gradient(multiply)"
 
     def named_in(self, text: str) -> bool:
-        """Whether a sentence speaks of it, in backticks or as a call."""
-        own = self.decorator if self.name == "_" else self.name.rpartition(".")[2]
-        return bool(own) and (f"{own}`" in text or f"{own}(" in text)
+        """Whether a sentence speaks of it, in backticks or as a call; of a rule, by the operation that it is the rule of."""
+        own = self.decorator.rpartition("(")[2].rstrip(")") if self.name == "_" else self.name.rpartition(".")[2]
+        return bool(own) and re.search(rf"\b{re.escape(own)}\)?[`(.]", text) is not None
 
 
 def stubs(source: str) -> list[Stub]:
