@@ -52,5 +52,6 @@ def packed(module: Module) -> bytes:
 
 def _solutions(source: Notebook) -> dict[str, str]:
     """{grade_id: the answer's cell, without the marks of the solution}."""
-    return {marks["grade_id"]: SOLUTION_MARK.sub("", cell["source"]).rstrip("\n") for cell in source["cells"]
-            if cell["cell_type"] == "code" and (marks := cell["metadata"].get("nbgrader", {})).get("solution")}
+    code = (cell for cell in source["cells"] if cell["cell_type"] == "code")
+    return {marks["grade_id"]: SOLUTION_MARK.sub("", cell["source"]).rstrip("\n") for cell in code
+            if (marks := cell["metadata"].get("nbgrader", {})).get("solution") and not marks.get("grade")}

@@ -39,6 +39,7 @@ def test_what_is_in_an_edition(whole_course: Course, edition: Path) -> None:
     assert {f for f in files if f.startswith("modules/01")} == {
         "modules/01_tensor/tensor_dev.ipynb",
         "modules/01_tensor/.released/tensor_dev.ipynb",
+        "modules/01_tensor/.released/outline.json",
     }
     assert "tinytorch/nn/functional.py" in files and "tinytorch/core/tensor.py" not in files
     assert not any("tito/dev/" in f or f.endswith(".pyc") for f in files)
@@ -79,6 +80,15 @@ def test_two_editions_are_the_same_bytes(whole_course: Course, edition: Path, tm
 def test_an_edition_has_no_solution(whole_course: Course, edition: Path) -> None:
     assert len(distinctive(whole_course)) >= 5
     assert leaks(whole_course, edition) == []
+
+
+def test_outlines_name_what_an_answer_is_made_of_and_say_none_of_it(whole_course: Course, edition: Path) -> None:
+    outline = json.loads((edition / "modules/01_tensor/.released/outline.json").read_text(encoding="utf-8"))
+    add = outline["answers"]["tensor-add"][0]
+    assert (outline["schema_version"], add["name"], add["lines"], add["returns"]) == (1, "add", 2, 1)
+    assert add["uses"] == ["np.add", "Tensor"]
+    said = [text for part in outline["answers"].values() for each in part for text in (each["name"], *each["uses"], *each["signs"])]
+    assert not [text for text in said if set(text) & set("():,") or len(text.split()) > 2]
 
 
 def _in_notebook(line: str, place: Path) -> None:

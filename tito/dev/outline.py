@@ -34,8 +34,9 @@ class Outline:
 
 def outline_file(notebook: Notebook) -> str:
     """outline.json: the outlines of a notebook's answers, by grade_id."""
-    answers = {marks["grade_id"]: [asdict(o) for o in outlines(cell["source"])] for cell in notebook["cells"]
-               if cell["cell_type"] == "code" and (marks := cell["metadata"].get("nbgrader", {})).get("solution")}
+    code = (cell for cell in notebook["cells"] if cell["cell_type"] == "code")
+    answers = {marks["grade_id"]: [asdict(o) for o in outlines(cell["source"])] for cell in code
+               if (marks := cell["metadata"].get("nbgrader", {})).get("solution") and not marks.get("grade")}
     return json.dumps({"schema_version": SCHEMA, "answers": answers}, indent=1, ensure_ascii=False, sort_keys=True) + "\n"
 
 

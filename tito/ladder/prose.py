@@ -9,7 +9,8 @@ from collections.abc import Iterator
 from tito.cells import HEADING, Cell, Document
 from tito.ladder.formula import plain
 
-LINES, WIDTH = 22, 76                   # about how much of it is told
+LINES, FEW, WIDTH = 22, 5, 76           # about how much of it is told; less than FEW lines tell too little
+TASK = "**Your turn"                    # begins what is to be written; an earlier one is another answer's
 FENCE = re.compile(r"^\s*(```|~~~)")
 DISPLAY = re.compile(r"\$\$(.+?)\$\$", re.DOTALL)
 INLINE = re.compile(r"(?<![\\$\w])\$(?!\s)([^$`]+?)(?<!\s)\$(?!\w)")
@@ -19,10 +20,13 @@ SPECIAL = re.compile(r"([\\`*_\[\]<>|])")
 
 def before(document: Document, cell: Cell) -> tuple[str, Cell | None, bool]:
     """(Markdown, the last cell that it is from, whether it is shortened) of what leads to a cell: from the answer or check before it on."""
-    found = _leading(document, cell, through=False) or _leading(document, cell, through=True)
+    found = _leading(document, cell, through=False)
+    if sum(_height(each.source) for each in found) < FEW:
+        found = _leading(document, cell, through=True)
     texts = [[block for block in _blocks(_section(each.source)) if not HEADING.fullmatch(block)] for each in found]
     kept = _last(texts[-1]) if texts else []
     for blocks in reversed(texts[:-1]):             # what stands before a picture or a run of code is told whole, or not at all
+        blocks = [block for block in blocks if not block.startswith(TASK)]
         if sum(map(_height, blocks + kept)) > LINES:
             break
         kept = blocks + kept
@@ -69,10 +73,16 @@ def _without_fences(source: str) -> str:
 def _blocks(markdown: str) -> Iterator[str]:
     """Paragraphs, lists, tables, and pictures in fences whole."""
     lines: list[str] = []
-    for line, shown in zip(markdown.split("\n"), _without_fences(markdown).split("\n"), strict=True):
-        if line.strip() or not shown == line:
+    inside = False
+    for line in markdown.split("\n"):
+        fence = bool(FENCE.match(line))
+        if lines and (not line.strip() and not inside or fence and not inside):
+            yield "\n".join(lines)
+            lines = []
+        inside ^= fence
+        if line.strip() or inside:
             lines.append(line)
-        elif lines:
+        if fence and not inside:
             yield "\n".join(lines)
             lines = []
     if lines:

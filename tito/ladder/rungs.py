@@ -124,7 +124,8 @@ def idea(place: Place) -> Rung:
     path = f"modules/{place.module.folder.name}/{(place.work.path or place.module.notebook).name}"
     where = f"{path}, cell {place.number(last or about)}" + ("; the section says more" if shortened else "")
     together = () if place.answer else (Part("text", "This check puts together what was checked one by one before."),)
-    return Rung(f"the idea: {about.heading}", (*together, Part("markdown", text), Part("where", where)))
+    told = Part("markdown", text) if text else Part("text", "It has no text of its own: read from the heading on.")
+    return Rung(f"the idea: {about.heading}", (*together, told, Part("where", where)))
 
 
 def shape(place: Place) -> Rung:
