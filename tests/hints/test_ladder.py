@@ -108,6 +108,14 @@ def test_a_check_that_passes_and_a_name_that_is_none(edition: Edition, tito: Tit
     assert answer.code == ExitCode.USAGE and "did you mean test-half?" in answer.err
 
 
+def test_a_check_that_waits_for_another_says_so(edition: Edition, tito: Tito) -> None:
+    for path in (edition.notebook(1), edition.notebook(1).parent / ".released" / "alpha_dev.ipynb"):
+        path.write_text(path.read_text(encoding="utf-8").replace("half(6), 3.0", "half(twice(3)), 3.0"), encoding="utf-8")
+    answer = tito("module", "hint", "01", "test-half", "--all")
+    assert "hint 1 of 1, another check comes first" in answer.out and "first mend: Twice" in answer.out
+    assert answer.out.splitlines()[-1] == "next: tito module hint 01"
+
+
 def test_what_passes_needs_no_hint(edition: Edition, tito: Tito) -> None:
     tito("module", "hint", "01")
     edition.solve(1)

@@ -62,7 +62,7 @@ def test(ctx: Context, nn: NN, every: Annotated[bool, typer.Option("--all", help
 
 @module_app.command()
 def hint(ctx: Context, nn: NN,
-         check: Annotated[str, typer.Argument(metavar="[CHECK]", help="By its name; else the first that fails.")] = "",
+         check: Annotated[str, typer.Argument(metavar="CHECK", help="By its name; else the first that fails.")] = "",
          every: Annotated[bool, typer.Option("--all", help="Show all hints at once.")] = False) -> int:
     """Help with the check that fails: what went wrong, the idea, the shape of the answer; one more each time."""
     from tito.cli.hint import hint as hinted

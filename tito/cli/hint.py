@@ -82,8 +82,9 @@ def _climbed(course: Course, place: Place, *, every: bool, named: bool, code: Ex
     last = rung == top
     again = f"tito module hint {nn}" + (f" {row.grade_id}" if named else "")
     notes = (f"this was the last one; all of them: {again} --all",) if last and not every and top > 1 else ()
+    command = f"tito module hint {nn}" if row.state == "skipped" else f"tito module test {nn}" if last else again
     return Hinted(place.module.label, row.grade_id, row.sentence, rung, top, rungs if every else rungs[rung - 1:rung],
-                  1 if every else rung, (), notes, f"tito module test {nn}" if last else again)
+                  1 if every else rung, (), notes, command)
 
 
 def _passed(course: Course, module: Module, document: Document, wanted: tuple[str, ...]) -> Hinted:

@@ -91,6 +91,8 @@ def _answer(cell: Cell) -> bool:
 
 def ladder(place: Place) -> tuple[Rung, ...]:
     """All rungs for a check that fails; one alone where the cell is no part of an answer."""
+    if place.row.state == "skipped":
+        return (Rung("another check comes first", (Part("text", place.row.hint),)),)
     first = mistake(place)
     return (first, idea(place), shape(place)) if place.answer or place.parts_of_check else (first,)
 
