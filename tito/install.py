@@ -10,6 +10,7 @@ import re
 import shutil
 import sys
 import time
+from collections.abc import Callable, Sequence
 
 from tito import bootstrap
 from tito.errors import ExitCode, TitoError
@@ -37,12 +38,40 @@ TROUBLES = (
 
 def install(root: str) -> int:
     """Makes or updates `.venv` and returns an exit code; an error has then been said."""
-    lock = None
-    try:
-        lock = Lock(os.path.join(_private(root), "install.lock"))
+    def work(lock: Lock) -> None:
         lock.take(lambda: bootstrap.ready(root))
         if not bootstrap.ready(root):           # another tito may just have made it
             _install(root, lock)
+
+    return _said(root, work)
+
+
+def reinstall(root: str, names: Sequence[str]) -> int:
+    """Puts packages in place anew, though pip may believe that they are there, and what they need; an exit code."""
+    def work(lock: Lock) -> None:
+        lock.take(lambda: False)
+        progress = Progress(os.path.join(_private(root), "install.log"), lock.touch)
+        before = bootstrap.read(bootstrap.stamp_of(root))
+        try:
+            _with_tool(_tools(keep=True)[0], root, True, progress, names)
+        except TitoError:
+            _stamp(root, before)                # no worse than it was, and not to be made afresh without a network
+            raise
+        _stamp(root, bootstrap.recipe(root))
+
+    return _said(root, work)
+
+
+def spoil(root: str) -> None:
+    """`.venv` is made afresh at the next start."""
+    _stamp(root, MAKING)
+
+
+def _said(root: str, work: Callable[[Lock], None]) -> int:
+    lock = None
+    try:
+        lock = Lock(os.path.join(_private(root), "install.lock"))
+        work(lock)
         return ExitCode.OK
     except KeyboardInterrupt:
         say("\ninterrupted; run the command again and it starts afresh")
@@ -105,8 +134,8 @@ def _install(root: str, lock: Lock) -> None:
     say(f"ready after {time.monotonic() - began:.0f} s\n")
 
 
-def _with_tool(tool: str, root: str, keep: bool, progress: Progress) -> None:
-    """Makes `.venv` (unless it is kept) and installs the course with one tool: the path of uv, or "pip"."""
+def _with_tool(tool: str, root: str, keep: bool, progress: Progress, anew: Sequence[str] = ()) -> None:
+    """Makes `.venv` (unless it is kept) and installs the course with one tool: the path of uv, or "pip"; `anew`: packages, in any case."""
     env = dict(os.environ, PIP_USER="0", PIP_DISABLE_PIP_VERSION_CHECK="1", PYTHONUTF8="1", NO_COLOR="1", UV_NO_PROGRESS="1")
     env.setdefault("PIP_RETRIES", "2")          # by the environment, so that it reaches the build's own pip as well
     env.setdefault("UV_SYSTEM_CERTS", "1")      # as pip does: the certificates that this machine trusts
@@ -118,9 +147,12 @@ def _with_tool(tool: str, root: str, keep: bool, progress: Progress) -> None:
         progress.run("making .venv", [tool, "venv", "--allow-existing", "--seed", "--python", base, ".venv"] if tool != "pip" else
                      [base, "-I", "-m", "venv", ".venv"], root, env, explain)
     _stamp(root, MAKING)
-    what = ["-c", "requirements.lock", "-e", f".[{_extras(root)}]"]
-    progress.run("installing packages", [tool, "pip", "install", "--python", python, *what] if tool != "pip" else
-                 [python, "-I", "-m", "pip", "install", "--no-input", "--progress-bar", "off", *what], root, env, explain)
+    lock = ["-c", "requirements.lock"]
+    how = [tool, "pip", "install", "--python", python] if tool != "pip" else \
+        [python, "-I", "-m", "pip", "install", "--no-input", "--progress-bar", "off"]
+    if anew:
+        progress.run("installing anew", [*how, "--force-reinstall", "--no-deps", *lock, *anew], root, env, explain)
+    progress.run("installing packages", [*how, *lock, "-e", f".[{extras(root)}]"], root, env, explain)
 
 
 def _same_place(stamp: str, root: str) -> bool:
@@ -135,7 +167,7 @@ def _check_foreign(root: str) -> None:
     ours = bootstrap.read(bootstrap.stamp_of(root)) or os.path.isdir(venv) and not os.listdir(venv)
     if os.path.lexists(venv) and not ours:
         raise TitoError("there is already a .venv here that tito did not make", why=f"it would have to be replaced: {venv}",
-                        fix="move it away; or use its Python, after: pip install -c requirements.lock -e " + f".[{_extras(root)}]",
+                        fix="move it away; or use its Python, after: pip install -c requirements.lock -e " + f".[{extras(root)}]",
                         code=ExitCode.ENVIRONMENT)
 
 
@@ -167,7 +199,7 @@ def _has(module: str) -> bool:
     return find_spec(module) is not None
 
 
-def _extras(root: str) -> str:
+def extras(root: str) -> str:
     """A student edition has no authors' half."""
     return "lab,grading,dev" if os.path.isdir(os.path.join(root, "tito", "dev")) else "lab"
 
@@ -194,7 +226,7 @@ def _newer_python() -> str | None:
 
 
 def _check_disk(root: str) -> None:
-    needed = 800 if "dev" in _extras(root) else 450
+    needed = 800 if "dev" in extras(root) else 450
     free = shutil.disk_usage(root).free // 10**6
     if free < needed:
         raise TitoError("the disk is too full", why=f"{free} MB are free in {root}, and the packages need about {needed} MB",

@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 
 from grading.doctor import data, machine
-from grading.doctor.check import OK, PROBLEM, WARNING, Check, fine, guarded, problem, spoilt, warning
 from grading.term import SECRET, Term
 from tito.cli.results import Report
 from tito.course import Course, Module
+from tito.doctor.check import OK, PROBLEM, WARNING, Check, fine, guarded, problem, spoilt, warning
 from tito.errors import ExitCode, TitoError
 
 __all__ = ["doctor"]
@@ -31,7 +31,7 @@ def doctor(of: Term | Course, modules: Sequence[Module] = (), *, fix: bool = Fal
     looks = list(_looks(term, modules, fix))
     for done, (name, look) in enumerate(looks):
         progress(done, len(looks), name)
-        found += guarded(name, look)
+        found += guarded(name, look, extra="grading")
     progress(len(looks), len(looks), "")
     return _report(found)
 

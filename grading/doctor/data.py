@@ -11,11 +11,11 @@ from functools import cached_property, partial
 from pathlib import Path
 
 from grading.assignment import Assignment, freeze
-from grading.doctor.check import Check, fine, guarded, listed, problem, spoilt, warning
 from grading.intake.versions import Version, versions
 from grading.result import Result
 from grading.term import EXTENSIONS, SECRET, STUDENTS, Term
 from tito.course import Module
+from tito.doctor.check import Check, fine, guarded, listed, problem, spoilt, warning
 from tito.errors import TitoError
 
 PRIVATE = 0o077                 # the bits that a folder of students' work does not have
@@ -120,7 +120,7 @@ def deadlines(visit: Visit) -> Iterator[Check]:
 def frozen(visit: Visit) -> Iterator[Check]:
     """Each assignment is as it was made, and its source still makes it."""
     for module in visit.term.modules():
-        yield from guarded("assignments", partial(_assignment, visit, module))
+        yield from guarded("assignments", partial(_assignment, visit, module), extra="grading")
     if not visit.term.modules():
         yield warning("assignments", "there is none yet", "tito grade generate")
 

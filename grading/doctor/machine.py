@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from urllib.parse import urlsplit
 
-from grading.doctor.check import Check, fine, problem, warning
 from grading.term import Term
+from tito.doctor.check import Check, fine, problem, warning
 
 NEEDED = ("nbgrader", "jupyterlab", "alembic", "SQLAlchemy", "jupytext", "numpy")
 LOCKED = re.compile(r"^([A-Za-z0-9_.-]+)==([^\s;\\]+)", re.MULTILINE)

@@ -89,6 +89,13 @@ def submit_(ctx: Context, nn: NN,
 
 
 @app.command()
+def doctor(ctx: Context, fix: Annotated[bool, typer.Option("--fix", help="Mend what can be mended without a loss.")] = False) -> int:
+    """Something is wrong?  See what, and what to do; the report has nothing private in it, and can be shown to anybody."""
+    from tito.doctor import doctor
+    return show(ctx, doctor(Course.find(), fix=fix, say=ctx.obj.note))
+
+
+@app.command()
 def demo(ctx: Context, folder: Annotated[str | None, typer.Argument(metavar="[DIR]", help="Where to build it.")] = None) -> int:
     """See it all: an edition worked through as a student would, and a model trained on real digits."""
     from tito.cli import course

@@ -18,6 +18,8 @@ from tito.errors import ExitCode, TitoError
 
 PLUGIN = "@jupyterlab/docmanager-extension:plugin"
 VIEWER = "Jupytext Notebook"
+# Where Jupyter keeps its own files if the home cannot be written.
+PLACES = {"JUPYTER_CONFIG_DIR": "config", "JUPYTER_DATA_DIR": "data", "JUPYTER_RUNTIME_DIR": "runtime", "IPYTHONDIR": "ipython"}
 
 
 def run(course: Course, path: Path, options: Sequence[str], say: Callable[[str], None]) -> int:
@@ -54,7 +56,18 @@ def command(course: Course, path: Path) -> list[str]:
 def environment(course: Course) -> dict[str, str]:
     """This folder's packages come first in every kernel, and this interpreter's kernel before a user's own `python3`."""
     paths = [str(course.root), *filter(None, [os.environ.get("PYTHONPATH")])]
-    return {**os.environ, "PYTHONPATH": os.pathsep.join(paths), "JUPYTER_PREFER_ENV_PATH": "1"}
+    own = {name: str(course.root / ".tito" / "jupyter" / part) for name, part in PLACES.items()} if home_is_shut() else {}
+    return {**own, **os.environ, "PYTHONPATH": os.pathsep.join(paths), "JUPYTER_PREFER_ENV_PATH": "1"}
+
+
+def home_is_shut() -> bool:
+    """Jupyter could not make or write its own folders in the user's home, which it does not start without."""
+    try:
+        homes = [Path.home() / name for name in (".jupyter", ".local/share/jupyter" if os.name == "posix" else "AppData/Roaming/jupyter")]
+    except RuntimeError:                    # nobody knows where it is
+        return True
+    nearest = [next(folder for folder in (home, *home.parents) if folder.exists()) for home in homes]
+    return not all(folder.is_dir() and os.access(folder, os.W_OK) for folder in nearest)
 
 
 def show_sources_as_notebooks() -> bool:

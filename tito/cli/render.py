@@ -9,6 +9,7 @@ from typing import Any
 from tito.cli.results import (
     Benched,
     Completed,
+    Examined,
     Hinted,
     Kept,
     MilestoneLine,
@@ -27,6 +28,7 @@ from tito.cli.status_words import milestone, sentences
 from tito.ui import Line, as_typed
 
 STYLES = {"passed": "green", "failed": "bold red", "error": "bold red", "timeout": "bold red", "skipped": "yellow", "infra": "bold magenta",
+          "ok": "green", "mended": "cyan", "warning": "yellow", "problem": "bold red",
           "unwritten": "yellow", "done": "green", "started": "cyan", "next": "bold", "ready": "bold",
           "locked": "dim", "source": ""}
 WORDS = {"unwritten": "to write"}
@@ -108,6 +110,25 @@ def _(result: Kept, width: int) -> list[Line]:
 def _(result: Hinted, width: int) -> list[Line]:
     from tito.cli.render_hint import hint_lines  # no other result has Markdown or code in it
     return hint_lines(result, width) + _next(result.next)
+
+
+@render.register
+def _(result: Examined, width: int) -> list[Line]:
+    lines = [_plain(line) for text in _about(result.facts) for line in textwrap.wrap(text, width, subsequent_indent="  ")] + [_plain("")]
+    for check in result.checks:
+        words = as_typed("; ".join(filter(None, [f"{check['name']}: {check['text']}", check["fix"]])))
+        first, *more = textwrap.wrap(words, width - 9, break_long_words=False, break_on_hyphens=False)
+        lines += [[(f"{check['state']:<8} ", STYLES[check["state"]]), (first, "")], *(_plain(" " * 9 + line) for line in more)]
+    counts = [f"{n} {state}{'s' * (n != 1 and state != 'mended')}" for state, n in result.states.items() if n and state != "ok"]
+    return [*lines, _plain(""), _plain(", ".join(counts) or "all is well"), *_next(result.next)]
+
+
+def _about(facts: dict[str, Any]) -> list[str]:
+    """The machine and the course in three lines."""
+    done, begun = (", ".join(f"{n:02d}" for n in facts[key]) or "none" for key in ("completed", "started"))
+    return [f"tito {facts['tito']}, Python {facts['python']}, {facts['system']}",
+            ", ".join(f"{name} {version}" for name, version in facts["packages"].items()),
+            f"{facts['course']}, {facts['kind']}; complete: {done}; started: {begun}"]
 
 
 @render.register

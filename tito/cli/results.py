@@ -289,6 +289,23 @@ class Benched:
 
 
 @dataclass(frozen=True)
+class Examined:
+    """`doctor`: on what machine, what was looked at, and how it is; nothing private is in it."""
+
+    facts: dict[str, Any]
+    checks: tuple[dict[str, str], ...]      # state ("ok", "mended", "warning", "problem"), name, text, fix
+    next: str
+    code: ExitCode
+
+    @property
+    def states(self) -> dict[str, int]:
+        return {state: sum(c["state"] == state for c in self.checks) for state in ("ok", "mended", "warning", "problem")}
+
+    def to_dict(self) -> dict[str, Any]:
+        return {**self.facts, "states": self.states, "checks": list(self.checks), "next": self.next}
+
+
+@dataclass(frozen=True)
 class Report:
     """A course command: a sentence, lines of detail, perhaps a next command."""
 

@@ -1,0 +1,82 @@
+"""What the looks share: the course that is looked at, read once, and the places where things are put aside."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from tito import journal, state
+from tito.course import Course
+from tito.doctor.check import Check
+from tito.errors import TitoError
+from tito.journal import Change
+from tito.state import State
+
+
+@dataclass
+class Visit:
+    """A course that is looked at."""
+
+    course: Course
+
+    @property
+    def root(self) -> Path:
+        return self.course.root
+
+    @cached_property
+    def state(self) -> State:
+        """Progress as it is stored; empty where it cannot be read (the look `progress` tells)."""
+        try:
+            return state.parse((self.root / state.STATE).read_bytes())
+        except (OSError, TitoError):
+            return State()
+
+    @cached_property
+    def busy(self) -> bool:
+        """Another tito is at work: what it has not finished is not a fault."""
+        from filelock import FileLock, Timeout
+        path = self.root / ".tito" / "lock"
+        if not path.exists():
+            return False
+        lock = FileLock(path, timeout=0)
+        try:
+            lock.acquire()
+        except Timeout:
+            return True
+        lock.release()
+        return False
+
+    @property
+    def next(self) -> str:
+        """The number of the module that is next, as commands take it."""
+        return next((f"{m.number:02d}" for m in self.course.modules if m.number not in self.state.completed), "01")
+
+    def name(self, path: Path) -> str:
+        """A path as the report shows it."""
+        return path.relative_to(self.root).as_posix()
+
+
+Look = Callable[[Visit], Iterator[Check]]
+
+
+def aside(course: Course, path: Path) -> str:
+    """Move a file or a folder below `.tito/aside`; its new place."""
+    place = course.root / ".tito" / "aside" / f"{_stamp()}-{path.name.lstrip('.')}"
+    place.parent.mkdir(parents=True, exist_ok=True)
+    path.rename(place)
+    return place.relative_to(course.root).as_posix()
+
+
+def put(course: Course, changes: Sequence[Change], what: str) -> str:
+    """Write files that belong to no module, all or none, keeping what they replace; where it is kept."""
+    entry = f".tito/aside/{_stamp()}-{what}"
+    with state.locked(course):
+        journal.commit(course.root, changes, entry, {"schema_version": 1, "action": "mend", "when": state.now()})
+    return entry
+
+
+def _stamp() -> str:
+    return re.sub(r"\W", "", state.now())
