@@ -51,9 +51,14 @@ def _guarded(arguments: Sequence[str] | None) -> int:
 
 
 def _run(given: list[str], screen: Screen) -> int:
-    import typer
+    try:
+        import typer
 
-    from tito.cli.app import command
+        from tito.cli.app import command
+    except ImportError:
+        if given[:1] != ["doctor"]:
+            raise
+        return _last_resort(given, screen)
     try:
         code = command(given)(given, prog_name="tito", standalone_mode=False, obj=screen)
     except typer.Abort:
@@ -62,6 +67,16 @@ def _run(given: list[str], screen: Screen) -> int:
     if code == ExitCode.INTERRUPTED:                        # Typer turns Ctrl-C into this code
         screen.note("interrupted")
     return code
+
+
+def _last_resort(given: list[str], screen: Screen) -> int:
+    """`tito doctor` where Typer is missing: it is there to say so."""
+    from tito.course import Course
+    from tito.doctor import doctor
+    os.environ["NO_COLOR"] = "1"                            # colours are Rich's, which comes and goes with Typer
+    result = doctor(Course.find(), fix="--fix" in given, say=screen.note)
+    screen.show(result, "doctor")
+    return int(result.code)
 
 
 def explain(err: BaseException) -> TitoError:
@@ -74,8 +89,11 @@ def explain(err: BaseException) -> TitoError:
         return TitoError(err.format_message().rstrip("."), fix=f"see what there is with: {command} --help", code=ExitCode.USAGE)
     if isinstance(err, OSError):
         return _explain_os(err)
-    return TitoError(f"tito itself stumbled: {type(err).__name__}: {err}".splitlines()[0], fix="run again with --debug to see where",
-                     code=ExitCode.INFRASTRUCTURE)
+    if isinstance(err, ImportError) and err.name and err.name.partition(".")[0] not in ("tito", "tinytorch"):
+        return TitoError(f"the package {err.name} is missing" if isinstance(err, ModuleNotFoundError) else f"{err.name} cannot be used",
+                         why=str(err), fix="see what to do with: tito doctor", code=ExitCode.ENVIRONMENT)
+    return TitoError(f"tito itself stumbled: {type(err).__name__}: {err}".splitlines()[0], code=ExitCode.INFRASTRUCTURE,
+                     fix="see whether all is well here with: tito doctor (or where it stumbled, with --debug)")
 
 
 def _explain_os(err: OSError) -> TitoError:
