@@ -101,6 +101,13 @@ def a_stale_export(s: Student) -> None:
     s.edition.write(1, "half", "    return 0.5 * x\n")
 
 
+@fault("package", f"{ALPHA} is there, but 01 alpha is not complete", "tito module complete 01", state="warning",
+       cure=lambda s: main(["module", "complete", "01"]))
+def an_export_without_a_record(s: Student) -> None:
+    s.complete()
+    (s.root / ".tito/state.json").unlink()
+
+
 # ---- the notebooks -----------------------------------------------------------------------------
 
 @fault("originals", "alpha_dev.ipynb is missing", "fresh student edition",

@@ -299,7 +299,7 @@ class Examined:
 
     @property
     def states(self) -> dict[str, int]:
-        return {state: sum(c["state"] == state for c in self.checks) for state in ("ok", "mended", "warning", "problem")}
+        return {state: sum(c["state"] == state for c in self.checks) for state in ("problem", "warning", "mended", "ok")}
 
     def to_dict(self) -> dict[str, Any]:
         return {**self.facts, "states": self.states, "checks": list(self.checks), "next": self.next}

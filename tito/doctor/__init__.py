@@ -56,9 +56,8 @@ def _examined(course: Course) -> list[Check]:
 
 def _looks(course: Course) -> Iterator[Look]:
     from tito.doctor import jupyter, machine, notebooks, paths, work
-    yield from (*machine.LOOKS, *paths.LOOKS, *jupyter.LOOKS, *work.LOOKS)
-    if course.is_edition:
-        yield from (*notebooks.LOOKS, *work.IN_AN_EDITION)
+    of_work = (*notebooks.LOOKS, *work.FRAME, *work.THEN, *work.LAST) if course.is_edition else work.THEN
+    yield from (*machine.LOOKS, *paths.LOOKS, *jupyter.LOOKS, *work.FIRST, *of_work)
 
 
 def _sentence(look: Look) -> str:

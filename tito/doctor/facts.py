@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import platform
-from importlib import metadata
 from typing import Any
 
 from tito.cli.version import installed
 from tito.course import Course
+from tito.doctor.machine import version
 from tito.doctor.visit import Visit
 from tito.errors import TitoError
 from tito.settings import read_settings
@@ -19,7 +19,7 @@ def facts(course: Course) -> dict[str, Any]:
     """Plain values, as JSON shows them."""
     state = Visit(course).state
     return {"tito": installed().data["version"], "python": platform.python_version(), "system": _system(),
-            "packages": {name: _version(name) for name in PACKAGES}, "course": _title(course),
+            "packages": {name: version(name) or "missing" for name in PACKAGES}, "course": _title(course),
             "kind": "student edition" if course.is_edition else "course repository",
             "completed": sorted(state.completed), "started": sorted(state.started - state.completed.keys())}
 
@@ -31,13 +31,6 @@ def _system() -> str:
         return f"{platform.freedesktop_os_release()['PRETTY_NAME']} ({kernel}, {platform.machine()})"
     except (OSError, KeyError):                 # not a Linux
         return f"macOS {platform.mac_ver()[0]} ({platform.machine()})" if platform.mac_ver()[0] else f"{kernel} ({platform.machine()})"
-
-
-def _version(name: str) -> str:
-    try:
-        return metadata.version(name)
-    except metadata.PackageNotFoundError:
-        return "missing"
 
 
 def _title(course: Course) -> str:

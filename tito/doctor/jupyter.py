@@ -19,7 +19,7 @@ from tito.errors import TitoError
 
 PORT, MORE = 8888, 50                       # JupyterLab's, and how many after it it tries
 PATIENCE = 30.0                             # seconds for a Python to start
-AGAIN = "python -m ipykernel install --sys-prefix"
+AGAIN = "-m ipykernel install --sys-prefix"
 # What the kernel `python3` of the lab's environment is: asked of Jupyter itself.
 WHICH = """import json
 from jupyter_client.kernelspec import KernelSpecManager as M
@@ -39,16 +39,16 @@ def kernel(visit: Visit) -> Iterator[Check]:
     """The kernel python3 starts this environment's Python."""
     from jupyter_core.paths import jupyter_data_dir
     path = Path(sys.prefix, "share", "jupyter", "kernels", "python3", "kernel.json")
-    mend = partial(_again, visit, path)
+    how, mend = f"{visit.python} {AGAIN}", partial(_again, visit, path)
     try:
         first = str(json.loads(path.read_text(encoding="utf-8"))["argv"][0])
     except FileNotFoundError:
-        yield warning("kernel", "this environment has no kernel python3 of its own: another one may be taken", AGAIN).by(mend)
+        yield warning("kernel", "this environment has no kernel python3 of its own: another one may be taken", how).by(mend)
     except (ValueError, KeyError, IndexError, TypeError):
-        yield spoilt("kernel", "the kernel python3 of this environment cannot be read", AGAIN).by(mend)
+        yield spoilt("kernel", "the kernel python3 of this environment cannot be read", how).by(mend)
     else:
         if not _ours(first):
-            yield problem("kernel", f"the kernel python3 of this environment starts another Python: {first}", AGAIN).by(mend)
+            yield problem("kernel", f"the kernel python3 of this environment starts another Python: {first}", how).by(mend)
     users = Path(jupyter_data_dir(), "kernels", "python3")
     if users.is_dir() and users != path.parent:
         yield warning("kernel", "there is a kernel python3 in your home: a JupyterLab that tito did not start takes it for this course's",
@@ -73,12 +73,12 @@ def imports(visit: Visit) -> Iterator[Check]:
     """A kernel starts, and imports numpy, tito and your tinytorch."""
     home = next((m.folder for m in visit.course.modules if m.number not in visit.state.completed), visit.root)
     environment = lab.environment(visit.course)
-    directory, argv, more = _said([sys.executable, "-c", WHICH], home, environment, "no kernel python3 is found")
+    directory, argv, more = _said([sys.executable, "-c", WHICH], home, environment, "no kernel python3 is found", visit)
     words = argv[:argv.index("-m")] if "-m" in argv else argv[:1]
     words[0] = sys.executable if _ours(words[0]) else words[0]
     if not _ours(words[0]) and not Path(directory).is_relative_to(sys.prefix):      # else the look `kernel` tells
         yield problem("imports", "notebooks get a kernel python3 of another environment", "unset JUPYTER_PATH, then: tito doctor --fix")
-    found = _said([*words, "-c", IMPORTS], home, {**environment, **more}, "the kernel of the notebooks does not start")
+    found = _said([*words, "-c", IMPORTS], home, {**environment, **more}, "the kernel of the notebooks does not start", visit)
     for name, (file, error) in found.items():
         if error:
             yield problem("imports", f"a notebook cannot import {name}: {error}", "mend what the other lines name; then look again")
@@ -86,7 +86,7 @@ def imports(visit: Visit) -> Iterator[Check]:
             yield problem("imports", "a notebook imports another tinytorch than this folder's", "see the lines `library` and `hidden`")
 
 
-def _said(command: list[str], home: Path, environment: dict[str, str], trouble: str) -> Any:
+def _said(command: list[str], home: Path, environment: dict[str, str], trouble: str, visit: Visit) -> Any:
     """The JSON in the last line of what a command prints."""
     try:
         done = subprocess.run(command, cwd=home, env=environment, capture_output=True, text=True, encoding="utf-8", errors="replace",
@@ -94,7 +94,7 @@ def _said(command: list[str], home: Path, environment: dict[str, str], trouble: 
         return json.loads(done.stdout.strip().splitlines()[-1])
     except (OSError, ValueError, IndexError, subprocess.TimeoutExpired) as err:
         why = err if isinstance(err, OSError | subprocess.TimeoutExpired) else (done.stderr.strip().splitlines() or ["it said nothing"])[-1]
-        raise TitoError(trouble, why=str(why)[-200:], fix=AGAIN) from None
+        raise TitoError(trouble, why=str(why)[-200:], fix=f"{visit.python} {AGAIN}") from None
 
 
 def home(visit: Visit) -> Iterator[Check]:

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from importlib import metadata
+from importlib import invalidate_caches, metadata
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -105,14 +105,14 @@ def _packages(visit: Visit, name: str, extra: str, who: str) -> Iterator[Check]:
     missing, old, other = [], [], []
     tried = _locked(visit)
     for wanted in _wanted(visit, extra):
-        found = _version(wanted.name)
+        found = version(wanted.name)
         if not found:
             missing.append(wanted.name)
         elif not wanted.specifier.contains(found, prereleases=True):
             old.append(f"{wanted.name} {found} ({wanted.specifier})")
         elif found != tried.get(wanted.name.lower(), found):
             other.append(f"{wanted.name} {found} ({tried[wanted.name.lower()]})")
-    how = f'{Path(sys.executable).stem} -m pip install -c requirements.lock -e ".[{install.extras(str(visit.root))}]"'
+    how = f'{visit.python} -m pip install -c requirements.lock -e ".[{install.extras(str(visit.root))}]"'
     for state, words, names in ((problem, f"what {who} is missing", missing), (problem, f"{who} another version", old),
                                 (warning, "another version than was tried", other)):
         if names:
@@ -137,7 +137,7 @@ def _locked(visit: Visit) -> dict[str, str]:
     return {r.name.lower(): str(r.specifier)[2:] for r in found if r.marker is None or r.marker.evaluate()}
 
 
-def _version(name: str) -> str:
+def version(name: str) -> str:
     """The installed version; empty where the package is not there, whatever its metadata say."""
     try:
         found = metadata.distribution(name)
@@ -150,6 +150,11 @@ def _version(name: str) -> str:
 
 
 def _reinstall(visit: Visit, names: list[str]) -> str:
+    tried = _locked(visit)
+    invalidate_caches()
+    names = [name for name in names if version(name) != tried.get(name.lower(), version(name) or "?")]
+    if not names:
+        return "it came with the others"
     if install.reinstall(str(visit.root), names):
         raise TitoError("the installation failed", why="its message is above")
     return f"installed {listed(names)}"

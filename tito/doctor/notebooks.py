@@ -9,13 +9,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from tito import history, state
+from tito import state
 from tito.cells import document, read_notebook
 from tito.course import Course, Module
 from tito.doctor.check import Check, problem, spoilt, warning
-from tito.doctor.visit import Look, Visit
+from tito.doctor.visit import Look, Visit, put_notebook
 from tito.errors import TitoError
-from tito.journal import Change
 from tito.released import released
 
 CONFLICT = re.compile(r"^<{7} .*?\n(.*?)^={7}\n.*?^>{7} .*?(?:\n|\Z)", re.MULTILINE | re.DOTALL)
@@ -85,9 +84,7 @@ def _restored(course: Course, module: Module) -> str:
         best = _best(course, module)
         if best is None:
             raise TitoError("there is no version that can be read")
-        path = module.notebook.relative_to(course.root).as_posix()
-        history.keep(course, module, "mend", [Change(path, best[1])], state.load(course))
-    return f"put back {best[0]}; what stood there is kept: tito module undo {module.number:02d}"
+        return f"put back {best[0]}; {put_notebook(course, module, best[1])}"
 
 
 def kernels(visit: Visit) -> Iterator[Check]:
@@ -119,8 +116,7 @@ def _ask_for_python3(course: Course, module: Module) -> str:
         notebook = _json(module.notebook)
         notebook["metadata"]["kernelspec"] = KERNEL
         text = json.dumps(notebook, indent=1, ensure_ascii=False) + "\n"
-        path = module.notebook.relative_to(course.root).as_posix()
-        history.keep(course, module, "mend", [Change(path, text.encode())], state.load(course))
+        put_notebook(course, module, text.encode())
     return "it asks for python3 now; close and open it in JupyterLab"
 
 

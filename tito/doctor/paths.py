@@ -83,7 +83,7 @@ def library(visit: Visit) -> Iterator[Check]:
     """Nothing else is called tinytorch or comes before the libraries."""
     if _installed("tinytorch"):                 # this course's distribution is tinytorch-course
         check = problem("library", "an unrelated package called tinytorch is installed: plain Python takes it for yours",
-                        "python -m pip uninstall tinytorch")
+                        f"{visit.python} -m pip uninstall tinytorch")
         yield check.by(_uninstalled) if bootstrap.inside(str(visit.root)) else check
     entries = [Path(text) for text in os.environ.get("PYTHONPATH", "").split(os.pathsep) if text]
     others = [entry for entry in entries if entry.resolve() != visit.root.resolve()]

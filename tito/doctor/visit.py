@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from tito import journal, state
-from tito.course import Course
+from tito import bootstrap, history, journal, state
+from tito.course import Course, Module
 from tito.doctor.check import Check
 from tito.errors import TitoError
 from tito.journal import Change
@@ -50,6 +50,13 @@ class Visit:
         return False
 
     @property
+    def python(self) -> str:
+        """This Python, as it can be typed in the course's folder."""
+        if not bootstrap.inside(str(self.root)):
+            return "python"
+        return str(Path(bootstrap.python_of(str(self.root))).relative_to(self.root))
+
+    @property
     def next(self) -> str:
         """The number of the module that is next, as commands take it."""
         return next((f"{m.number:02d}" for m in self.course.modules if m.number not in self.state.completed), "01")
@@ -64,19 +71,29 @@ Look = Callable[[Visit], Iterator[Check]]
 
 def aside(course: Course, path: Path) -> str:
     """Move a file or a folder below `.tito/aside`; its new place."""
-    place = course.root / ".tito" / "aside" / f"{_stamp()}-{path.name.lstrip('.')}"
+    place = course.root / ".tito" / "aside" / f"{stamp()}-{path.name.lstrip('.')}"
     place.parent.mkdir(parents=True, exist_ok=True)
     path.rename(place)
     return place.relative_to(course.root).as_posix()
 
 
 def put(course: Course, changes: Sequence[Change], what: str) -> str:
-    """Write files that belong to no module, all or none, keeping what they replace; where it is kept."""
-    entry = f".tito/aside/{_stamp()}-{what}"
-    with state.locked(course):
-        journal.commit(course.root, changes, entry, {"schema_version": 1, "action": "mend", "when": state.now()})
-    return entry
+    """Write files, all or none, keeping what they replace; where it is kept.  Call it under the lock."""
+    entry = f".tito/aside/{stamp()}-{what}"
+    journal.commit(course.root, changes, entry, {"schema_version": 1, "action": "mend", "when": state.now()})
+    return f"what stood there is in {entry}"
 
 
-def _stamp() -> str:
+def put_notebook(course: Course, module: Module, content: bytes) -> str:
+    """The same of a module's notebook, so that it can be undone; progress may be unreadable.  Call it under the lock."""
+    change = Change(module.notebook.relative_to(course.root).as_posix(), content)
+    try:
+        progress = state.load(course)
+    except TitoError:
+        return put(course, [change], module.folder.name)
+    history.keep(course, module, "mend", [change], progress)
+    return f"what stood there is kept: tito module undo {module.number:02d}"
+
+
+def stamp() -> str:
     return re.sub(r"\W", "", state.now())

@@ -14,7 +14,7 @@ from tito import history, journal, state
 from tito.cells import read_notebook
 from tito.course import Course, Module
 from tito.doctor.check import Check, listed, spoilt, warning
-from tito.doctor.visit import Look, Visit, aside, put
+from tito.doctor.visit import Look, Visit, aside, put, stamp
 from tito.errors import ExitCode, TitoError
 from tito.export import GENERATED, entry, module_text
 from tito.journal import Change
@@ -48,7 +48,7 @@ def interrupted(visit: Visit) -> Iterator[Check]:
     except (OSError, ValueError, KeyError, TypeError):
         if names != [journal.PREPARING]:
             yield spoilt("interrupted", "a command was interrupted, and its journal cannot be read",
-                         "tito module status --rebuild").by(partial(_rebuilt, visit))
+                         "tito module status --rebuild").by(partial(_given_up, visit))
             return
     yield warning("interrupted", "a command was interrupted in the middle", STATUS).by(partial(_recovered, visit))
 
@@ -56,6 +56,11 @@ def interrupted(visit: Visit) -> Iterator[Check]:
 def _recovered(visit: Visit) -> str:
     with state.locked(visit.course):
         return "it was finished, or taken back whole"
+
+
+def _given_up(visit: Visit) -> str:
+    with state.locked(visit.course, recover=False):
+        return f"it was put aside: {listed(journal.set_aside(visit.root, stamp()))}"
 
 
 def progress(visit: Visit) -> Iterator[Check]:
@@ -146,19 +151,21 @@ def _framed(course: Course) -> str:
         table.append(entry(module.number, document, module_text(document, module.notebook.name)))
     files = {course.package / path: text.encode() for path, text in skeleton(table).items()}
     wrong = [path for path, content in files.items() if not path.exists() or path.read_bytes() != content]
-    place = put(course, [Change(path.relative_to(course.root).as_posix(), files[path]) for path in wrong], "tinytorch")
-    return f"it was made anew; what was there is in {place}"
+    changes = [Change(path.relative_to(course.root).as_posix(), files[path]) for path in wrong]
+    with state.locked(course):
+        return f"it was made anew; {put(course, changes, course.package.name)}"
 
 
 def package(visit: Visit) -> Iterator[Check]:
     """It has what you completed, as it was exported."""
     for module in visit.course.modules:
-        record = visit.state.completed.get(module.number)
+        record, target = visit.state.completed.get(module.number), _target(visit.course, module)
+        name, again = visit.name(target), f"tito module complete {module.number:02d}"
         if record is None:
+            if target.is_file():
+                yield warning("package", f"{name} is there, but {module.label} is not complete", again)
             continue
-        target, same = _target(visit.course, module), _unchanged(module, record.notebook_sha256)
-        again = f"tito module complete {module.number:02d}"
-        name = visit.name(target)
+        same = _unchanged(module, record.notebook_sha256)
         if not target.is_file():
             check = spoilt("package", f"{module.label} is complete, but {name} is missing", again)
         elif sha256(target.read_bytes()).hexdigest() != record.export_sha256:
@@ -200,5 +207,8 @@ def _exported(course: Course, module: Module) -> str:
     return f"exported again from the notebook; what stood there is kept: tito module undo {module.number:02d}"
 
 
-LOOKS: tuple[Look, ...] = (settings, lock, interrupted, progress, leftovers, kept)
-IN_AN_EDITION: tuple[Look, ...] = (top, package)
+# In this order: a journal stands in the way of every mend, and progress is rebuilt from notebooks and a package that are whole.
+FIRST: tuple[Look, ...] = (settings, lock, interrupted)
+FRAME: tuple[Look, ...] = (top,)
+THEN: tuple[Look, ...] = (leftovers, kept, progress)
+LAST: tuple[Look, ...] = (package,)
