@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+import shutil
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -14,7 +15,8 @@ from tito import journal
 from tito.course import Course, Module
 from tito.errors import ExitCode, TitoError
 from tito.journal import Change
-from tito.state import STATE, Record, State, load, record_from
+from tito.moves import write
+from tito.state import STATE, Record, State, load, now, record_from
 
 STAMP = "%Y%m%dT%H%M%S.%fZ"
 ENTRY = re.compile(r"\d{8}T\d{6}\.\d{6}Z-\w+")
@@ -30,6 +32,7 @@ class Entry:
     files: tuple[tuple[str, str | None], ...]     # (path, name of the kept copy; None where there was no file)
     record: Record | None
     started: bool
+    elsewhere: bool = False                       # on another machine: `tito progress import` brought it
 
     @property
     def name(self) -> str:
@@ -38,6 +41,11 @@ class Entry:
     def changes(self) -> list[Change]:
         """What brings these files back."""
         return [Change(path, None if copy is None else (self.folder / copy).read_bytes()) for path, copy in self.files]
+
+    def kept(self, path: str) -> bytes | None:
+        """What a file had in it; None where it is not among these, or was not there."""
+        copy = dict(self.files).get(path)
+        return None if copy is None else (self.folder / copy).read_bytes()
 
 
 @dataclass(frozen=True)
@@ -54,62 +62,98 @@ def keep(course: Course, module: Module, action: str, changes: Sequence[Change],
     """Apply the changes to a module's files and progress in one transaction, keeping what they replace.  Call it under the lock."""
     before = load(course)
     record = before.completed.get(module.number)
-    note = {"schema_version": 1, "module": module.number, "action": action, "when": datetime.now(UTC).isoformat(timespec="seconds"),
-            "record": asdict(record) if record else None, "started": module.number in before.started}
+    note = _note(module, action, now(), record, started=module.number in before.started)
     needed = [c for c in changes if _differs(course.root / c.path, c.content)]
     if state != before:
         needed.append(Change(STATE, state.to_bytes()))
     if needed:
-        journal.commit(course.root, needed, f".tito/history/{module.number:02d}/{_stamp(course, module)}-{action}", note)
+        journal.commit(course.root, needed, f".tito/history/{module.number:02d}/{new_name(course, module, action)}", note)
 
 
-def entries(course: Course, module: Module) -> list[Entry]:
+def add(course: Course, module: Module, entry: Entry, copies: Mapping[str, Callable[[], bytes]]) -> None:
+    """Take in a version that was kept on another machine: all of it, or nothing.  Call it under the lock."""
+    arriving = course.root / ".tito" / "arriving"
+    shutil.rmtree(arriving, ignore_errors=True)
+    arriving.mkdir(parents=True)
+    for name, read in copies.items():
+        write(arriving / name, read())
+    note = _note(module, entry.action, entry.when, entry.record, started=entry.started)
+    journal.write_atomically(arriving / "note.json", journal.to_json({**note, "files": entry.files, "elsewhere": True}))
+    folder(course, module).mkdir(parents=True, exist_ok=True)
+    arriving.replace(folder(course, module) / entry.name)
+
+
+def names(course: Course, module: Module) -> list[str]:
     """A module's kept versions, oldest first."""
-    folder = _folder(course, module)
-    return [_read(folder / name) for name in _names(folder)]
+    place = folder(course, module)
+    return sorted(p.name for p in place.iterdir() if is_name(p.name)) if place.is_dir() else []
+
+
+def is_name(text: str) -> bool:
+    """Whether a kept version may be called so: by a moment, which leaves room for later ones, and what was done."""
+    try:
+        return ENTRY.fullmatch(text) is not None and moment(text).year < 9000
+    except ValueError:
+        return False
+
+
+def moment(name: str) -> datetime:
+    """When something was kept, by its name."""
+    return datetime.strptime(name.partition("-")[0], STAMP).replace(tzinfo=UTC)
+
+
+def entry(course: Course, module: Module, name: str) -> Entry:
+    """One kept version.  TitoError (INTEGRITY) where it cannot be read."""
+    return _read(folder(course, module) / name)
 
 
 def undo(course: Course, module: Module, name: str = "") -> Undone:
-    """Bring back what the last command (or the entry called `name`) replaced; itself a command that can be undone."""
-    found = [e for e in entries(course, module) if not name or e.name == name]
-    if not found:
+    """Bring back what the last command here (or the entry called `name`) replaced; itself a command that can be undone."""
+    found = (entry(course, module, n) for n in reversed(names(course, module)) if name in ("", n))
+    chosen = next((e for e in found if name or not e.elsewhere), None)
+    if chosen is None:
         raise TitoError(f"there is nothing to undo in module {module.label}" if not name else f"no kept version is called {name}",
-                        fix=f"see what is kept with: tito module undo {module.number:02d} --list")
-    entry = found[-1]
-    state = load(course).with_module(module.number, entry.record, started=entry.started)
-    changes = entry.changes()
+                        fix=f"see what is kept with: tito module history {module.number:02d}")
+    state = load(course).with_module(module.number, chosen.record, started=chosen.started)
+    changes = chosen.changes()
     keep(course, module, "undo", changes, state)
     restored = tuple(c.path for c in changes if c.content is not None)
-    return Undone(module, entry, restored, tuple(c.path for c in changes if c.content is None))
+    return Undone(module, chosen, restored, tuple(c.path for c in changes if c.content is None))
 
 
-def _folder(course: Course, module: Module) -> Path:
+def folder(course: Course, module: Module) -> Path:
+    """Where a module's kept versions are."""
     return course.root / ".tito" / "history" / f"{module.number:02d}"
 
 
-def _names(folder: Path) -> list[str]:
-    return sorted(p.name for p in folder.iterdir() if ENTRY.fullmatch(p.name)) if folder.is_dir() else []
-
-
-def _stamp(course: Course, module: Module) -> str:
-    """The time in UTC, later than every kept version's even where the clock was set back."""
+def new_name(course: Course, module: Module, action: str) -> str:
+    """What the next kept version is called: the time in UTC, later than every kept version's even where the clock was set back."""
     stamp = datetime.now(UTC)
-    folder = _folder(course, module)
-    if names := _names(folder):
-        last = datetime.strptime(names[-1].partition("-")[0], STAMP).replace(tzinfo=UTC)
-        stamp = max(stamp, last + timedelta(microseconds=1))
-    return stamp.strftime(STAMP)
+    if kept := names(course, module):
+        stamp = max(stamp, moment(kept[-1]) + timedelta(microseconds=1))
+    return f"{stamp.strftime(STAMP)}-{action}"
+
+
+def _note(module: Module, action: str, when: str, record: Record | None, *, started: bool) -> dict[str, Any]:
+    return {"schema_version": 1, "module": module.number, "action": action, "when": when, "record": asdict(record) if record else None,
+            "started": started}
 
 
 def _read(folder: Path) -> Entry:
     try:
-        note: dict[str, Any] = json.loads((folder / "note.json").read_text(encoding="utf-8"))
-        files = tuple((journal.inside(path), copy and journal.inside(copy)) for path, copy in note["files"] if path != STATE)
-        record = note["record"] and record_from(note["record"])
-        return Entry(folder, str(note["action"]), str(note["when"]), files, record, bool(note["started"]))
+        return parse(folder, (folder / "note.json").read_bytes())
     except (OSError, ValueError, KeyError, TypeError) as err:
         raise TitoError("a kept version cannot be read", why=f".tito/history/{folder.parent.name}/{folder.name}: {err}",
                         fix="the kept files themselves are in that folder; copy back what you need", code=ExitCode.INTEGRITY) from None
+
+
+def parse(folder: Path, note: bytes) -> Entry:
+    """An entry from its note.  ValueError, KeyError or TypeError where that cannot be read."""
+    data: dict[str, Any] = json.loads(note)
+    files = tuple((journal.inside(path), copy and journal.inside(copy)) for path, copy in data["files"] if path != STATE)
+    record = data["record"] and record_from(data["record"])
+    datetime.fromisoformat(data["when"])
+    return Entry(folder, str(data["action"]), data["when"], files, record, bool(data["started"]), bool(data.get("elsewhere")))
 
 
 def _differs(path: Path, content: bytes | None) -> bool:

@@ -116,7 +116,7 @@ def _prepare(root: Path, changes: Sequence[Change], entry: str, note: dict[str, 
     kept = folder / "kept"
     kept.mkdir(parents=True)
     files = [[c.path, None if c.content is None else sha256(c.content).hexdigest()] for c in changes]
-    _write(folder / "journal.json", _json({"schema_version": 1, "entry": entry, "files": files}))     # first: it names what to clean up
+    _write(folder / "journal.json", to_json({"schema_version": 1, "entry": entry, "files": files}))     # first: it names what to clean up
     plan = _plan(root, PREPARING)
     for change, file in zip(changes, plan.files, strict=True):
         target = root / change.path
@@ -127,7 +127,7 @@ def _prepare(root: Path, changes: Sequence[Change], entry: str, note: dict[str, 
             _write(sibling(target), change.content)
             if change.saved is not None:
                 os.utime(sibling(target), ns=(change.saved, change.saved))
-    _write(kept / "note.json", _json({**note, "files": _kept_files(kept, plan)}))
+    _write(kept / "note.json", to_json({**note, "files": _kept_files(kept, plan)}))
 
 
 def _finish(root: Path) -> None:
@@ -223,7 +223,7 @@ def _kept_files(kept: Path, plan: Plan) -> list[list[str | None]]:
 def _note(kept: Path, files: list[list[str | None]]) -> None:
     note = json.loads((kept / "note.json").read_text(encoding="utf-8"))
     if note["files"] != files:
-        write_atomically(kept / "note.json", _json({**note, "files": files}))
+        write_atomically(kept / "note.json", to_json({**note, "files": files}))
 
 
 def _discard(root: Path) -> None:
@@ -271,5 +271,6 @@ def set_aside(root: Path, stamp: str) -> list[str]:
     return moved
 
 
-def _json(value: Any) -> bytes:
+def to_json(value: Any) -> bytes:
+    """As tito writes down what it has to remember."""
     return (json.dumps(value, indent=1, ensure_ascii=False, sort_keys=True) + "\n").encode("utf-8")

@@ -12,6 +12,7 @@ import typer
 from tito.cli.app_dev import dev_app
 from tito.cli.app_milestone import milestone_app
 from tito.cli.app_module import module_app
+from tito.cli.app_progress import progress_app
 from tito.cli.app_status import status
 from tito.cli.typed import EXTRA, NN, NNS, PLAIN, Context, here, show
 from tito.course import Course, root_above
@@ -22,6 +23,7 @@ GRADING = Path(__file__).parents[2] / "grading"
 app = typer.Typer(name="tito", help="Build PyTorch yourself, module by module.", **PLAIN)
 app.add_typer(module_app)
 app.add_typer(milestone_app)
+app.add_typer(progress_app)
 app.add_typer(dev_app)
 app.command()(status)
 

@@ -11,7 +11,7 @@ from tito.cli.typed import EXTRA, NN, PLAIN, Context, here, show
 from tito.course import Course
 from tito.errors import ExitCode, TitoError
 
-module_app = typer.Typer(name="module", help="Work on a module: start, test, hint, complete, reset, undo.", **PLAIN)
+module_app = typer.Typer(name="module", help="Work on a module: start, test, hint, complete, reset, undo, history.", **PLAIN)
 module_app.command()(status)
 
 
@@ -94,6 +94,14 @@ def reset(ctx: Context, nn: NN, yes: Annotated[bool, typer.Option("--yes", "-y",
 def undo(ctx: Context, nn: NN, list_only: Annotated[bool, typer.Option("--list", help="List the kept versions.")] = False,
          to: Annotated[str, typer.Option("--to", metavar="NAME", help="A kept version, by its name in the list.")] = "") -> int:
     """Bring back what the last command replaced."""
-    from tito.cli import module
+    from tito.cli import history, module
     course, chosen = here(nn)
-    return show(ctx, module.kept(course, chosen) if list_only else module.undo(course, chosen, to=to))
+    return show(ctx, history.kept(course, chosen) if list_only else module.undo(course, chosen, to=to))
+
+
+@module_app.command()
+def history(ctx: Context, nn: NN) -> int:
+    """What is kept of a module, newest first: when, by which command, and how it differs from now."""
+    from tito.cli import history
+    course, chosen = here(nn)
+    return show(ctx, history.kept(course, chosen))

@@ -11,7 +11,7 @@ from typing import Any
 from tito import history, tested
 from tito import state as progress
 from tito.cells import read_notebook
-from tito.cli.results import Completed, Kept, ModuleLine, ModuleList, Opened, Restored, Tested
+from tito.cli.results import Completed, ModuleLine, ModuleList, Opened, Restored, Tested
 from tito.course import Course, Module
 from tito.errors import ExitCode, TitoError
 from tito.journal import Change
@@ -124,10 +124,6 @@ def undo(course: Course, module: Module, *, to: str = "") -> Restored:
     return Restored(module.label, what, done.restored, done.removed, command)
 
 
-def kept(course: Course, module: Module) -> Kept:
-    """The kept versions of a module, newest first."""
-    found = reversed(history.entries(course, module))
-    return Kept(module.label, tuple((e.name, e.action, tuple(path for path, _ in e.files)) for e in found))
 
 
 def verdict_code(verdict: Any) -> ExitCode:

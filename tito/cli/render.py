@@ -101,9 +101,16 @@ def _(result: Restored, width: int) -> list[Line]:
 
 @render.register
 def _(result: Kept, width: int) -> list[Line]:
-    if not result.entries:
+    lines: list[Line] = []
+    for version in result.versions:
+        by = f"{version.action} on another machine" if version.elsewhere else version.action
+        lines += [[(version.name, "bold")], _plain(f"  replaced by {by}, {version.shown} ({version.ago})"),
+                  *(_plain(f"  {path}") for path in version.files or ("progress only",))]
+        lines += [_plain(f"  {version.differs}")] if version.differs else []
+        lines += [_plain(f"  beside it: {path}") for path in version.beside]
+    if not lines:
         return [_plain(f"nothing is kept of {result.label} yet")]
-    return [_plain(f"{name}  {', '.join(paths) or 'progress only'}") for name, _, paths in result.entries]
+    return [*lines, _plain(as_typed(f"bring one back with: tito module undo {result.label[:2]} --to NAME"))]
 
 
 @render.register

@@ -178,15 +178,34 @@ class Restored:
 
 
 @dataclass(frozen=True)
+class KeptVersion:
+    """What a command replaced."""
+
+    name: str                   # as `undo --to` takes it
+    action: str                 # the command
+    elsewhere: bool             # it was typed on another machine
+    when: str                   # UTC, ISO 8601
+    shown: str                  # by the clock on the wall
+    ago: str
+    files: tuple[str, ...]
+    differs: str                # a notebook from the present one, in a phrase; empty where none was replaced
+    beside: tuple[str, ...]     # earlier saves, which lie in the same folder
+
+    def to_dict(self) -> dict[str, Any]:
+        return {"name": self.name, "action": self.action, "elsewhere": self.elsewhere, "when": self.when, "ago": self.ago,
+                "files": list(self.files), "differs": self.differs, "beside": list(self.beside)}
+
+
+@dataclass(frozen=True)
 class Kept:
-    """`module undo --list`: the kept versions, newest first."""
+    """`module history` and `module undo --list`: the kept versions, newest first."""
 
     label: str
-    entries: tuple[tuple[str, str, tuple[str, ...]], ...]      # (name, action, paths)
+    versions: tuple[KeptVersion, ...]
     code: ExitCode = ExitCode.OK
 
     def to_dict(self) -> dict[str, Any]:
-        return {"module": self.label, "kept": [{"name": n, "action": a, "files": list(f)} for n, a, f in self.entries]}
+        return {"module": self.label, "kept": [version.to_dict() for version in self.versions]}
 
 
 @dataclass(frozen=True)

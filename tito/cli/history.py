@@ -1,0 +1,58 @@
+"""`tito module history` as a function: what is kept of a module, and how it differs from what is there now."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+from tito import history
+from tito.cli.results import Kept, KeptVersion
+from tito.course import Course, Module
+from tito.errors import TitoError
+from tito.versions import difference
+
+UNITS = ((365 * 86400, "year"), (30 * 86400, "month"), (86400, "day"), (3600, "hour"), (60, "minute"))
+
+
+def kept(course: Course, module: Module) -> Kept:
+    """The kept versions of a module, newest first."""
+    now = _content(module.notebook)
+    found = [_version(course, module, name, now) for name in reversed(history.names(course, module))]
+    return Kept(module.label, tuple(found))
+
+
+def ago(when: datetime, now: datetime) -> str:
+    """How long ago something was, roughly: "2 hours ago"."""
+    seconds = (now - when).total_seconds()
+    if seconds < -60:
+        return "by a clock that was ahead of this one"
+    for size, unit in UNITS:
+        if count := int(seconds // size):
+            return f"{count} {unit}{'s' if count > 1 else ''} ago" if count > 0 else "just now"
+    return "just now"
+
+
+def _version(course: Course, module: Module, name: str, now: bytes | None) -> KeptVersion:
+    folder = history.folder(course, module) / name
+    beside = tuple(path.relative_to(course.root).as_posix() for path in sorted(folder.glob("earlier-*")))
+    try:
+        entry = history.entry(course, module, name)
+        when = datetime.fromisoformat(entry.when)
+        notebook = entry.kept(module.notebook.relative_to(course.root).as_posix())
+        differs = difference(notebook, now) if notebook is not None else ""
+        return KeptVersion(name, entry.action, entry.elsewhere, *_times(when), tuple(path for path, _ in entry.files), differs, beside)
+    except (TitoError, OSError):
+        where = f"cannot be read: see {folder.relative_to(course.root).as_posix()}"
+        return KeptVersion(name, name.partition("-")[2], False, *_times(history.moment(name)), (), where, beside)
+
+
+def _times(when: datetime) -> tuple[str, str, str]:
+    """In UTC for programs; for a person by the clock on the wall, and how long ago."""
+    return when.astimezone(UTC).isoformat(), f"{when.astimezone():%Y-%m-%d %H:%M}", ago(when, datetime.now(UTC))
+
+
+def _content(path: Path) -> bytes | None:
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        return None
