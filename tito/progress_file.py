@@ -70,11 +70,10 @@ def snapshot(course: Course, module: Module, state: State) -> Snapshot:
     return replace(found, package=path.read_bytes()) if path and path.is_file() else found
 
 
-def begun(module: Module, found: Snapshot) -> bool:
-    """Whether anything was done: recorded, or written."""
+def written(module: Module, found: Snapshot) -> bool:
+    """Whether there is anything in the notebook that was not there when it was released."""
     original = released(module)
-    untouched = found.notebook is None or original.is_file() and same(found.notebook, original.read_bytes())
-    return found.started or found.record is not None or not untouched
+    return found.notebook is not None and not (original.is_file() and same(found.notebook, original.read_bytes()))
 
 
 def package_file(course: Course, module: Module) -> Path | None:
@@ -92,7 +91,7 @@ def pack(course: Course, state: State, path: Path) -> tuple[int, list[str]]:
         for module in course.modules:
             folder = f"modules/{module.folder.name}"
             found = snapshot(course, module, state)
-            if begun(module, found):
+            if found.started or found.record or written(module, found):
                 modules[module.folder.name] = {"saved": found.saved, "released": _original(module)}
                 for name, content in ((NOTEBOOK, found.notebook), (PACKAGE, found.package)):
                     if content is not None:

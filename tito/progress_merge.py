@@ -17,7 +17,7 @@ from tito.course import Course, Module
 from tito.errors import TitoError
 from tito.history import Entry
 from tito.journal import Change
-from tito.progress_file import Archive, Snapshot, begun, package_file, snapshot
+from tito.progress_file import Archive, Snapshot, package_file, snapshot, written
 from tito.state import Passed, Record, State
 from tito.versions import cells, same
 
@@ -77,11 +77,11 @@ def _module(course: Course, module: Module, theirs: Snapshot) -> Merged:
 
 
 def _further(module: Module, found: Snapshot, equal: bool) -> tuple[Any, ...]:
-    """How far a module has come, to be compared: complete, points, when; of two that are not complete what was saved later."""
+    """How far a module has come, to be compared: complete, points, when; of two that are not complete what was written, and saved later."""
     content, record = found.notebook or b"", found.record
     if equal:
         return record is not None, _done(record)
-    return begun(module, found), record is not None, _done(record), cells(content) is not None, found.saved, sha256(content).digest()
+    return record is not None, _done(record), written(module, found), cells(content) is not None, found.saved, sha256(content).digest()
 
 
 def _done(record: Record | None) -> tuple[Any, ...]:
@@ -95,7 +95,7 @@ def _take(course: Course, module: Module, state: State, ours: Snapshot, theirs: 
     path = package_file(course, module)
     if theirs.package is not None and path is not None:
         changes.append(Change(path.relative_to(course.root).as_posix(), theirs.package))
-    kept = bool(changes) and not equal and begun(module, ours)
+    kept = bool(changes) and not equal and (written(module, ours) or ours.record is not None)
     state = state.with_module(module.number, theirs.record, started=True)
     history.keep(course, module, "import", changes, state)
     return Merged(module, "taken", theirs, kept)
