@@ -1,23 +1,27 @@
-"""JupyterLab, started so that its kernels import this course's own tinytorch and tito."""
+"""JupyterLab, started so that its kernels import this course's own tinytorch and tito; nothing of the user's settings is written."""
 
 from __future__ import annotations
 
 import importlib.util
 import json
 import os
+import signal
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+import webbrowser
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from tito import journal
 from tito.course import Course
 from tito.errors import ExitCode, TitoError
 
-PLUGIN = "@jupyterlab/docmanager-extension:plugin"
-VIEWER = "Jupytext Notebook"
+KERNEL = "python3"                      # this interpreter's
+OURS = "TITO_LAB"                       # in the environment of a JupyterLab that tito started: for which folder, with which Python
+SETTINGS = Path("jupyter")              # what we would have otherwise than JupyterLab has it, for everybody and for authors
+AUTHORS = Path("tito", "dev", "jupyter")
 # Where Jupyter keeps its own files if the home cannot be written.
 PLACES = {"JUPYTER_CONFIG_DIR": "config", "JUPYTER_DATA_DIR": "data", "JUPYTER_RUNTIME_DIR": "runtime", "IPYTHONDIR": "ipython"}
 
@@ -29,15 +33,18 @@ def run(course: Course, path: Path, options: Sequence[str], say: Callable[[str],
         raise TitoError("JupyterLab does not start for root", why="everybody on this machine could then act as root",
                         fix=f"be an ordinary user, or say that you know: tito module open {path.parent.name[:2]} -- --allow-root",
                         code=ExitCode.ENVIRONMENT)
-    if path.suffix == ".py" and not show_sources_as_notebooks():
-        say("this Python is not in a virtual environment: in JupyterLab, open the file by right-click, Open With, Notebook")
+    if other := foreign_kernel(course.root / path):
+        say(f"the notebook asks for the kernel '{other}': if its first cell does not know tito, choose Kernel, Change Kernel..., Python 3")
+    if set(options) <= {"--no-browser", "--allow-root"} and (server := running(course)):
+        return _join(server, path, say, browser="--no-browser" not in options)
     say(f"JupyterLab opens {path.as_posix()} in your browser; end it here with Ctrl-C")
     process = subprocess.Popen([*command(course, path), *options], cwd=course.root, env=environment(course))
-    while True:
-        try:
-            return process.wait()
-        except KeyboardInterrupt:
-            continue                        # it reaches JupyterLab too, which asks before it ends
+    with _ended_with_us(process):
+        while True:
+            try:
+                return process.wait()
+            except KeyboardInterrupt:
+                continue                        # it reaches JupyterLab too, which asks before it ends
 
 
 def require() -> None:
@@ -48,16 +55,18 @@ def require() -> None:
 
 
 def command(course: Course, path: Path) -> list[str]:
-    """The same interpreter's JupyterLab, with the course as its root."""
-    return [sys.executable, "-m", "jupyterlab", f"--ServerApp.root_dir={course.root}", "--ServerApp.log_level=WARN",
-            f"--LabApp.default_url=/lab/tree/{quote(path.as_posix())}", str(course.root / path)]
+    """The same interpreter's JupyterLab, with the course as its root and what was open in it remembered there, apart from other folders'."""
+    return [sys.executable, "-m", "jupyterlab", f"--ServerApp.root_dir={course.root}", f"--LabApp.default_url={_page(path)}",
+            f"--LabApp.workspaces_dir={course.root / '.tito' / 'workspaces'}", "--ServerApp.log_level=WARN", "--LabApp.log_level=WARN"]
 
 
 def environment(course: Course) -> dict[str, str]:
-    """This folder's packages come first in every kernel, and this interpreter's kernel before a user's own `python3`."""
-    paths = [str(course.root), *filter(None, [os.environ.get("PYTHONPATH")])]
-    own = {name: str(course.root / ".tito" / "jupyter" / part) for name, part in PLACES.items()} if home_is_shut() else {}
-    return {**own, **os.environ, "PYTHONPATH": os.pathsep.join(paths), "JUPYTER_PREFER_ENV_PATH": "1"}
+    """This folder's packages come first in every kernel, this interpreter's kernel before any other `python3`, our settings before defaults."""
+    settings = [Path(__file__).parent / SETTINGS, *([] if course.is_edition else [course.root / AUTHORS])]
+    places = {name: str(course.root / ".tito" / "jupyter" / part) for name, part in PLACES.items()} if home_is_shut() else {}
+    return {**places, **os.environ, OURS: _mark(course), "JUPYTER_PREFER_ENV_PATH": "1",
+            "PYTHONPATH": _before("PYTHONPATH", course.root), "JUPYTER_CONFIG_PATH": _before("JUPYTER_CONFIG_PATH", *settings),
+            "JUPYTER_PATH": _before("JUPYTER_PATH", Path(sys.prefix) / "share" / "jupyter")}
 
 
 def home_is_shut() -> bool:
@@ -70,25 +79,57 @@ def home_is_shut() -> bool:
     return not all(folder.is_dir() and os.access(folder, os.W_OK) for folder in nearest)
 
 
-def show_sources_as_notebooks() -> bool:
-    """Let this environment's JupyterLab open .py sources as notebooks; False outside a virtual environment, where nothing is touched."""
-    if sys.prefix == sys.base_prefix:
-        return False
-    path = Path(sys.prefix) / "share" / "jupyter" / "lab" / "settings" / "overrides.json"
-    settings = _read(path)
-    viewers = settings.setdefault(PLUGIN, {}).setdefault("defaultViewers", {})
-    if viewers.get("python") != VIEWER:
-        viewers["python"] = VIEWER
-        journal.write_atomically(path, (json.dumps(settings, indent=2) + "\n").encode("utf-8"))
-    return True
-
-
-def _read(path: Path) -> dict[str, Any]:
+def foreign_kernel(path: Path) -> str:
+    """The kernel that a notebook's metadata name, if it is not this interpreter's; empty where nothing readable is named."""
     try:
-        settings = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return {}
-    except ValueError as err:
-        raise TitoError("JupyterLab's settings cannot be read", why=f"{path}: {err}", fix="mend or delete that file",
-                        code=ExitCode.INTEGRITY) from None
-    return settings if isinstance(settings, dict) else {}
+        name = json.loads(path.read_text(encoding="utf-8"))["metadata"]["kernelspec"]["name"] if path.suffix == ".ipynb" else KERNEL
+    except (OSError, ValueError, KeyError, TypeError):
+        return ""
+    return "" if name == KERNEL else str(name)
+
+
+def running(course: Course) -> dict[str, Any] | None:
+    """The server that an earlier tito started for this folder with this Python and that is still at work, as Jupyter describes it."""
+    import psutil
+    from jupyter_server.serverapp import list_running_servers
+    for server in list_running_servers():
+        try:
+            ours = psutil.Process(server["pid"]).environ().get(OURS) == _mark(course)
+        except (psutil.Error, OSError):                 # it has just ended, or is somebody else's
+            continue
+        if ours and not server["sock"]:
+            return dict(server)
+    return None
+
+
+def _join(server: dict[str, Any], path: Path, say: Callable[[str], None], *, browser: bool) -> int:
+    """Open a notebook in a JupyterLab that runs; the browser, which has been there, needs no token."""
+    page = server["url"].rstrip("/") + _page(path)
+    say(f"JupyterLab runs for this folder already; the notebook is at\n{page}" + (f"&token={server['token']}" if server["token"] else ""))
+    if browser:
+        webbrowser.open(page)
+    return ExitCode.OK
+
+
+def _page(path: Path) -> str:
+    """The notebook, beside the course's folders."""
+    return f"/lab/tree/{quote(path.as_posix())}?file-browser-path=/"
+
+
+def _mark(course: Course) -> str:
+    return f"{course.root} {sys.executable}"
+
+
+def _before(name: str, *paths: Path) -> str:
+    """A variable that lists paths, with these before what it lists already."""
+    return os.pathsep.join([*map(str, paths), *filter(None, [os.environ.get(name)])])
+
+
+@contextmanager
+def _ended_with_us(process: subprocess.Popen[bytes]) -> Iterator[None]:
+    """Who asks tito to end means JupyterLab, which then ends its kernels."""
+    before = signal.signal(signal.SIGTERM, lambda *_: process.terminate())
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
