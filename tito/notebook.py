@@ -5,6 +5,7 @@ It hides from module 05 the package's modules 05 and later, and makes a failing 
 
 from __future__ import annotations
 
+import importlib
 import re
 import sys
 from pathlib import Path
@@ -28,6 +29,8 @@ def use(number: int) -> None:
     shell = _shell()
     if shell is not None:
         _Cards(number, root).join(shell)
+        if hasattr(shell, "kernel"):        # a person's, not the judge's
+            importlib.import_module("tito.magic").join(shell, number, root)
 
 
 def hide(root: str, number: int) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
+from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,6 +13,9 @@ from tito.cells import Document, document
 from tito.course import Module
 from tito.errors import ExitCode, TitoError
 from tito.repair import repair
+
+Seen = Callable[[Path, bytes], tuple[bytes, tuple[str, ...]]]
+seen: ContextVar[Seen] = ContextVar("seen", default=lambda path, content: (content, ()))     # a file as an editor has it, and notes of that
 
 
 @dataclass(frozen=True)
@@ -36,12 +41,13 @@ def read(module: Module, *, whole: bool = False) -> Work:
     except FileNotFoundError:
         raise TitoError(f"{module.notebook.name} is missing", why=f"expected at {module.notebook}",
                         fix=f"bring it back with: tito module reset {module.number:02d}", code=ExitCode.ENVIRONMENT) from None
+    content, notes = seen.get()(module.notebook, content)
     original = _original(module)
     repaired = repair(content, original.notebook)
     if repaired.lost and (whole or set(repaired.lost) == original.answers):
         raise _lost(module, repaired.notes, repaired.lost)
     back = (f"bring back what was deleted with: tito module undo {module.number:02d}",) if repaired.lost else ()
-    return Work(document(repaired.notebook, module.notebook), repaired.notes + back, repaired.lost)
+    return Work(document(repaired.notebook, module.notebook), notes + repaired.notes + back, repaired.lost)
 
 
 @dataclass(frozen=True)

@@ -17,15 +17,15 @@ FULL = {errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)}
 FORBIDDEN = {errno.EACCES, errno.EPERM, errno.EROFS}
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run tito with these arguments (default: the command line's); the exit code."""
+def main(arguments: Sequence[str] | None = None, screen: Screen | None = None) -> int:
+    """Run tito with these arguments (default: the command line's) and print to this screen (default: the terminal); the exit code."""
     try:
-        return _guarded(arguments)
+        return _guarded(arguments, screen)
     except KeyboardInterrupt:                               # before there was anything that could be interrupted
         return ExitCode.INTERRUPTED
 
 
-def _guarded(arguments: Sequence[str] | None) -> int:
+def _guarded(arguments: Sequence[str] | None, screen: Screen | None) -> int:
     from tito.ui import Screen
     given = list(sys.argv[1:] if arguments is None else arguments)
     given, as_json = _take(given, "--json")
@@ -33,7 +33,8 @@ def _guarded(arguments: Sequence[str] | None) -> int:
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")            # a terminal that cannot show a letter is no reason to stop
-    screen = Screen(sys.stdout, sys.stderr, json=as_json)
+    screen = screen or Screen(sys.stdout, sys.stderr)
+    screen.json = as_json
     try:
         return _run(given, screen)
     except BaseException as err:

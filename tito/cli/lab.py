@@ -55,13 +55,13 @@ def require() -> None:
 
 
 def command(course: Course, path: Path) -> list[str]:
-    """The same interpreter's JupyterLab, with the course as its root and what was open in it remembered there, apart from other folders'."""
+    """The same interpreter's JupyterLab, with the course as its root, where also what was open in it is remembered."""
     return [sys.executable, "-m", "jupyterlab", f"--ServerApp.root_dir={course.root}", f"--LabApp.default_url={_page(path)}",
             f"--LabApp.workspaces_dir={course.root / '.tito' / 'workspaces'}", "--ServerApp.log_level=WARN", "--LabApp.log_level=WARN"]
 
 
 def environment(course: Course) -> dict[str, str]:
-    """This folder's packages come first in every kernel, this interpreter's kernel before any other `python3`, our settings before defaults."""
+    """This folder's packages come first in every kernel, and this interpreter's kernel before any other `python3`."""
     settings = [Path(__file__).parent / SETTINGS, *([] if course.is_edition else [course.root / AUTHORS])]
     places = {name: str(course.root / ".tito" / "jupyter" / part) for name, part in PLACES.items()} if home_is_shut() else {}
     return {**places, **os.environ, OURS: _mark(course), "JUPYTER_PREFER_ENV_PATH": "1",

@@ -74,7 +74,7 @@ def progress(visit: Visit) -> Iterator[Check]:
 
 
 def _rebuilt(visit: Visit) -> str:
-    from tito.cli.module import rebuild
+    from tito.cli.status import rebuild
     kept = rebuild(visit.course).aside
     return "progress was rebuilt from your notebooks" + (f"; kept: {listed(list(kept))}" if kept else "")
 
@@ -103,13 +103,11 @@ def _cleared(visit: Visit, paths: list[Path]) -> str:
 def kept(visit: Visit) -> Iterator[Check]:
     """The versions that were kept can be brought back."""
     for module in visit.course.modules:
-        with suppress(TitoError):               # told below, one by one
-            history.entries(visit.course, module)
-            continue
-        for folder in sorted((visit.root / ".tito" / "history" / f"{module.number:02d}").iterdir()):
+        for name in history.names(visit.course, module):
+            folder = history.folder(visit.course, module) / name
             try:
-                json.loads((folder / "note.json").read_bytes())["files"]
-            except (OSError, ValueError, KeyError, TypeError):
+                history.entry(visit.course, module, name)
+            except TitoError:
                 yield spoilt("kept", f"{visit.name(folder)} cannot be read, and stands in the way of tito module undo {module.number:02d}",
                              "move that folder away; the files in it are whole").by(partial(_put_aside, visit, folder))
 
