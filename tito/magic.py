@@ -52,14 +52,14 @@ class Magic:
 
     def tito(self, line: str) -> None:
         """%tito: where am I; %tito test, hint, complete, status ...: as in a terminal, for this notebook's module."""
-        from tito.cli import main
+        from tito.cli import explain, main
         screen = Cell(sys.stdout, sys.stdout, number=self.number)
         token = released.seen.set(self.seen)
         try:
             with chdir(self.root):
                 main(self._asked(line), screen)
-        except TitoError as error:
-            screen.fail(error)
+        except Exception as error:
+            screen.fail(explain(error))
         finally:
             released.seen.reset(token)
 
@@ -76,8 +76,10 @@ class Magic:
         if here.name != path.name:                      # a copy has the same cells
             return content, (f"this notebook is {here.name}; what is looked at is {path.name}",)
         notebook, changed, new = self._merged(content)
-        note = (f"{_unsaved(changed + new)}: {SAVE}" + (f"; {new} of them new, left out until then" if new else ""),) if changed + new else ()
-        return (json.dumps(notebook).encode() if changed else content), note
+        if not changed + new:
+            return content, ()
+        note = f"{_unsaved(changed + new)}: {SAVE}" + (f"; {new} of them new, left out until then" if new else "")
+        return json.dumps(notebook).encode(), (note,)
 
     def _merged(self, content: bytes) -> tuple[Any, int, int]:
         """The notebook with later sources, how many those are, and how many cells of it were never saved."""
@@ -95,7 +97,10 @@ class Magic:
 
     def _asked(self, line: str) -> list[str]:
         """The words as they would be typed in a terminal, with the group and the module that go without saying here."""
-        words = shlex.split(line)
+        try:
+            words = shlex.split(line)
+        except ValueError as error:
+            raise TitoError(f"%tito {line} cannot be read", why=str(error), fix="see what there is with: %tito --help") from None
         whole = _commands()
         if words and words[0] not in whole and words[0] in whole["module"].commands:
             words.insert(0, "module")

@@ -25,10 +25,12 @@ PLACES = ("JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR", "JUPY
 PANEL = ".jp-NotebookPanel:not(.lm-mod-hidden)"
 READY = """([panel, cells]) => document.querySelectorAll(`${panel} .jp-Notebook .jp-Cell`).length == cells
     && document.querySelector(`${panel} .jp-Notebook-ExecutionIndicator[data-status="idle"]`) !== null"""
-RUN = """panel => { const cells = [...document.querySelectorAll(`${panel} .jp-CodeCell`)], said = c => c.querySelector('.jp-InputPrompt').textContent;
+RUN = """panel => {
+    const cells = [...document.querySelectorAll(`${panel} .jp-CodeCell`)], said = c => c.querySelector('.jp-InputPrompt').textContent;
+    const blank = c => !c.querySelector('.cm-content').textContent.trim();
     return !cells.some(c => said(c).includes('*')) && document.querySelector(`${panel} [data-status="idle"]`) !== null
-    && (cells.every(c => /[0-9]/.test(said(c)) || !c.querySelector('.cm-content').textContent.trim())
-        || document.querySelector(`${panel} [data-mime-type="application/vnd.jupyter.stderr"]`) !== null) }"""
+        && (cells.every(c => /[0-9]/.test(said(c)) || blank(c))
+            || document.querySelector(`${panel} [data-mime-type="application/vnd.jupyter.stderr"]`) !== null) }"""
 
 
 def require() -> None:
@@ -128,7 +130,8 @@ def started(root: Path, scratch: Path, *words: str, python: str = sys.executable
     process = subprocess.Popen([python, "-m", "tito", *words, *options], cwd=root, env=environment, start_new_session=True,
                                stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     try:
-        assert soon(lambda: process.poll() is not None or _answers(port), 60.0) and process.poll() is None, process.communicate()[0].decode()
+        assert soon(lambda: process.poll() is not None or _answers(port), 60.0)
+        assert process.poll() is None, process.communicate()[0].decode()
         with sync_playwright() as playwright:
             browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
             page = browser.new_page(viewport={"width": 1280, "height": 900})

@@ -91,11 +91,12 @@ def foreign_kernel(path: Path) -> str:
 def running(course: Course) -> dict[str, Any] | None:
     """The server that an earlier tito started for this folder with this Python and that is still at work, as Jupyter describes it."""
     import psutil
-    from jupyter_server.serverapp import list_running_servers
-    for server in list_running_servers():
+    from jupyter_core.paths import jupyter_runtime_dir
+    for path in Path(jupyter_runtime_dir()).glob("jpserver-*.json"):
         try:
+            server = json.loads(path.read_text(encoding="utf-8"))
             ours = psutil.Process(server["pid"]).environ().get(OURS) == _mark(course)
-        except (psutil.Error, OSError):                 # it has just ended, or is somebody else's
+        except (psutil.Error, OSError, ValueError):     # it has just ended, or is somebody else's, or is only beginning
             continue
         if ours and not server["sock"]:
             return dict(server)
