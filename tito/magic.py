@@ -8,15 +8,15 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shlex
 import sys
-from collections.abc import Sequence
 from contextlib import chdir
 from pathlib import Path
 from typing import Any, TextIO
 
 from tito import released
-from tito.course import Course, Module
+from tito.course import Course
 from tito.errors import TitoError
 from tito.ui import Line, Screen, caller
 
@@ -24,6 +24,7 @@ TERMINAL = {**dict.fromkeys(("start", "open"), "it opens JupyterLab, where you a
             **dict.fromkeys(("reset", "undo"), "it replaces the notebook that is open here"),
             **dict.fromkeys(("init", "demo", "dev", "grade", "completion"), "it is not about a notebook")}
 TAKES_FILE = ("complete", "submit")         # they take the notebook as it is on disk
+ID = re.compile(r"[\w-]{1,64}")            # of a notebook's cell; editors that do not give it give something longer
 SAVE = "save with Ctrl+S (Cmd+S)"
 
 
@@ -42,13 +43,16 @@ class Magic:
     """The command line of one kernel, and the cells that it has run: their source, and which save of the notebook they came after."""
 
     def __init__(self, number: int, root: Path):
-        self.number, self.root = number, root
+        self.number, self.root = number, root.resolve()
+        modules = Course(self.root).modules if (self.root / "modules").is_dir() else ()
+        self.notebook = next((m.notebook for m in modules if m.number == number), self.root)
         self.ran: dict[str, tuple[str, int]] = {}
         self.current = ""
 
     def before(self, info: Any) -> None:
-        self.current = getattr(info, "cell_id", None) or ""
-        self.ran[self.current] = info.raw_cell, self._saved()
+        self.current = str(getattr(info, "cell_id", None) or "")
+        if ID.fullmatch(self.current):
+            self.ran[self.current] = info.raw_cell, self._saved()
 
     def tito(self, line: str) -> None:
         """%tito: where am I; %tito test, hint, complete, status ...: as in a terminal, for this notebook's module."""
@@ -70,7 +74,7 @@ class Magic:
 
     def seen(self, path: Path, content: bytes) -> tuple[bytes, tuple[str, ...]]:
         """A saved notebook with the cells that were run since as they were run, and a note of them."""
-        if path != self._notebook():
+        if path != self.notebook:
             return content, ()
         here = Path(os.environ.get("JPY_SESSION_NAME") or path.name)
         if here.name != path.name:                      # a copy has the same cells
@@ -84,7 +88,7 @@ class Magic:
     def _merged(self, content: bytes) -> tuple[Any, int, int]:
         """The notebook with later sources, how many those are, and how many cells of it were never saved."""
         saved = self._saved()
-        later = {name: source for name, (source, save) in self.ran.items() if save == saved and name and name != self.current}
+        later = {name: source for name, (source, save) in self.ran.items() if save == saved and not source.startswith("%tito")}
         try:
             notebook = json.loads(content)
             cells = {cell["id"]: cell for cell in notebook["cells"] if "id" in cell}
@@ -93,7 +97,7 @@ class Magic:
         changed = {name: source for name, source in later.items() if name in cells and source != "".join(cells[name]["source"])}
         for name, source in changed.items():
             cells[name]["source"] = source
-        return notebook, len(changed), sum(name not in cells and not source.startswith("%tito") for name, source in later.items())
+        return notebook, len(changed), len(later.keys() - cells.keys() - {self.current})
 
     def _asked(self, line: str) -> list[str]:
         """The words as they would be typed in a terminal, with the group and the module that go without saying here."""
@@ -119,20 +123,12 @@ class Magic:
     def _require_saved(self, name: str, which: str) -> None:
         """TitoError where the file is older than what was run."""
         path = Course(self.root).module(which).notebook
-        if path == self._notebook() and path.exists() and (count := sum(self._merged(path.read_bytes())[1:])):
+        if path == self.notebook and path.exists() and (count := sum(self._merged(path.read_bytes())[1:])):
             raise TitoError(_unsaved(count), why=f"{name} takes the notebook as it is on disk", fix=f"{SAVE}, then run this cell again")
-
-    def _notebook(self) -> Path | None:
-        module = next((m for m in self._modules() if m.number == self.number), None)
-        return module.notebook if module else None
-
-    def _modules(self) -> Sequence[Module]:
-        return Course(self.root).modules if (self.root / "modules").is_dir() else ()
 
     def _saved(self) -> int:
         """Which save of the notebook is the last: a file's own time, so that no two clocks are compared."""
-        path = self._notebook()
-        return path.stat().st_mtime_ns if path and path.exists() else 0
+        return self.notebook.stat().st_mtime_ns if self.notebook.exists() else 0
 
 
 class Cell(Screen):

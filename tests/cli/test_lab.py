@@ -155,13 +155,17 @@ def test_jupyters_own_variables_are_kept(edition: Edition, monkeypatch: pytest.M
         assert lab.environment(Course(edition.root))[name].split(os.pathsep)[-1] == "/mine"
 
 
+def plant(folder: Path, name: str) -> None:
+    """A kernel of another environment."""
+    spec = {"argv": ["/elsewhere/python"], "display_name": "Python 3", "language": "python"}
+    (folder / "kernels" / name).mkdir(parents=True)
+    (folder / "kernels" / name / "kernel.json").write_text(json.dumps(spec), encoding="utf-8")
+
+
 def test_somebody_elses_python3_is_not_taken(edition: Edition, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("jupyter_client")
     for name, place in (("HOME", ".local/share/jupyter"), ("JUPYTER_DATA_DIR", ""), ("JUPYTER_PATH", "")):
-        planted = tmp_path / name / place / "kernels" / "python3"
-        planted.mkdir(parents=True)
-        spec = {"argv": ["/elsewhere/python"], "display_name": "Python 3", "language": "python"}
-        (planted / "kernel.json").write_text(json.dumps(spec), encoding="utf-8")
+        plant(tmp_path / name / place, "python3")
         monkeypatch.setenv(name, str(tmp_path / name))
     program = "from jupyter_client.kernelspec import KernelSpecManager as K; print(K().get_kernel_spec('python3').argv[0])"
     found = subprocess.run([sys.executable, "-c", program], env=lab.environment(Course(edition.root)), capture_output=True, text=True,
@@ -169,13 +173,16 @@ def test_somebody_elses_python3_is_not_taken(edition: Edition, tmp_path: Path, m
     assert found.stdout.strip() != "/elsewhere/python"
 
 
-@pytest.mark.parametrize(("metadata", "said"), [({}, ""), ({"kernelspec": {"name": "python3"}}, ""), ({"kernelspec": None}, ""),
-                                                ({"kernelspec": {"name": "conda-base-py"}}, "the kernel 'conda-base-py'")])
-def test_another_kernel_in_the_notebook_is_told(edition: Edition, tito: Tito, jupyter: Lab, metadata: dict[str, Any], said: str) -> None:
+@pytest.mark.parametrize(("metadata", "told"), [({}, False), ({"kernelspec": {"name": "python3"}}, False), ({"kernelspec": None}, False),
+                                                ({"kernelspec": {"name": "gone"}}, False), ({"kernelspec": {"name": "conda"}}, True)])
+def test_another_kernel_that_would_be_taken_is_told(edition: Edition, tito: Tito, jupyter: Lab, tmp_path: Path,
+                                                    monkeypatch: pytest.MonkeyPatch, metadata: dict[str, Any], told: bool) -> None:
+    pytest.importorskip("jupyter_client")
+    plant(tmp_path / "path", "conda")
+    monkeypatch.setenv("JUPYTER_PATH", str(tmp_path / "path"))
     data = json.loads(edition.notebook(1).read_text(encoding="utf-8")) | {"metadata": metadata}
     edition.notebook(1).write_text(json.dumps(data), encoding="utf-8")
-    err = tito("module", "open", "01").err
-    assert (said in err) if said else ("kernel" not in err)
+    assert ("the kernel 'conda', which is not this course's" in tito("module", "open", "01").err) is told
 
 
 Runs = Callable[[Course], list[str]]

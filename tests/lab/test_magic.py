@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -135,10 +134,11 @@ def test_a_notebook_that_is_broken_is_one_error(edition: Edition, kernel: Kernel
     assert kernel.run("%tito test").startswith("error: ") and "Traceback" not in kernel.run("%tito 'test")
 
 
-def test_cells_without_ids_are_as_they_are_saved(edition: Edition, kernel: Kernel) -> None:  # noqa: F811
-    path = edition.notebook(1)
-    data = json.loads(path.read_text(encoding="utf-8"))
-    data["cells"] = [{k: v for k, v in cell.items() if k != "id"} for cell in data["cells"]]
-    path.write_text(json.dumps(data), encoding="utf-8")
-    kernel.run(answer("twice", TWICE), "")
+def test_cells_whose_ids_are_not_known_are_as_they_are_saved(edition: Edition, kernel: Kernel) -> None:  # noqa: F811
+    for cell in ("", "vscode-notebook-cell:/home/me/alpha_dev.ipynb#W0sZmlsZQ"):
+        kernel.run(answer("twice", TWICE), cell)
     assert "run but" not in kernel.run("%tito test", "")
+
+
+def test_a_cell_may_test_itself(edition: Edition, kernel: Kernel) -> None:  # noqa: F811
+    assert re.search(r"passed +4/4  Twice", kernel.run(f"{answer('twice', TWICE)}\n%tito test", "twice"))

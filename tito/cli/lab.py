@@ -34,7 +34,7 @@ def run(course: Course, path: Path, options: Sequence[str], say: Callable[[str],
                         fix=f"be an ordinary user, or say that you know: tito module open {path.parent.name[:2]} -- --allow-root",
                         code=ExitCode.ENVIRONMENT)
     if other := foreign_kernel(course.root / path):
-        say(f"the notebook asks for the kernel '{other}': if its first cell does not know tito, choose Kernel, Change Kernel..., Python 3")
+        say(f"the notebook names the kernel '{other}', which is not this course's: choose Kernel, Change Kernel..., Python 3 (ipykernel)")
     if set(options) <= {"--no-browser", "--allow-root"} and (server := running(course)):
         return _join(server, path, say, browser="--no-browser" not in options)
     say(f"JupyterLab opens {path.as_posix()} in your browser; end it here with Ctrl-C")
@@ -80,12 +80,15 @@ def home_is_shut() -> bool:
 
 
 def foreign_kernel(path: Path) -> str:
-    """The kernel that a notebook's metadata name, if it is not this interpreter's; empty where nothing readable is named."""
+    """A kernel of this machine that a notebook's metadata name, if it is not this interpreter's; JupyterLab passes over unknown ones."""
     try:
         name = json.loads(path.read_text(encoding="utf-8"))["metadata"]["kernelspec"]["name"] if path.suffix == ".ipynb" else KERNEL
     except (OSError, ValueError, KeyError, TypeError):
         return ""
-    return "" if name == KERNEL else str(name)
+    if name == KERNEL:
+        return ""
+    from jupyter_client.kernelspec import find_kernel_specs
+    return str(name) if name in find_kernel_specs() else ""
 
 
 def running(course: Course) -> dict[str, Any] | None:
