@@ -50,6 +50,13 @@ class Screen:
     def note(self, text: str) -> None:
         self._print(self.err, [[(text, "")]])
 
+    def clear(self) -> None:
+        """Begin a new page, where pages can be turned; elsewhere an empty line."""
+        if _colourful(self.out):
+            self._console(self.out).clear()
+        else:
+            self._write(self.out, "\n")
+
     @contextmanager
     def busy(self, text: str) -> Iterator[None]:
         """Say what takes a moment, on a terminal only; it vanishes when done."""

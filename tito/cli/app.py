@@ -91,6 +91,15 @@ def submit_(ctx: Context, nn: NN,
 
 
 @app.command()
+def watch(ctx: Context,
+          nn: Annotated[str | None, typer.Argument(metavar="[NN]", help="A module; by default the one that is started.")] = None) -> int:
+    """Check a module again whenever its notebook is saved; keys give hints."""
+    from tito.watch import loop
+    course = Course.find()
+    return loop.watch(course, course.module(nn) if nn else loop.current(course), ctx.obj)
+
+
+@app.command()
 def doctor(ctx: Context, fix: Annotated[bool, typer.Option("--fix", help="Mend what can be mended without a loss.")] = False) -> int:
     """Something is wrong?  See what, and what to do; the report has nothing private in it, and can be shown to anybody."""
     from tito.doctor import doctor

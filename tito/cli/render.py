@@ -22,6 +22,7 @@ from tito.cli.results import (
     Report,
     Restored,
     Tested,
+    Watched,
     number,
 )
 from tito.cli.status_words import milestone, sentences
@@ -74,6 +75,13 @@ def _(result: Opened, width: int) -> list[Line]:
 def _(result: Tested, width: int) -> list[Line]:
     return [*_rows(result.verdict.rows, width), *_notes(result.notes, width), *_cards(result.verdict, width, every=result.every_card),
             *_troubles(result.verdict, width), *_total(result.label, result.verdict), *_next(result.next)]
+
+
+@render.register
+def _(result: Watched, width: int) -> list[Line]:
+    carried = f", {result.of - result.again} of {result.of} checks as before" if result.again < result.of else ""
+    return [*render(result.tested, width), _plain(""), [(f"saved at {result.saved}, checked in {result.seconds:.1f} s{carried}", "dim")],
+            [(result.keys, "dim")]]
 
 
 @render.register

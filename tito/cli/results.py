@@ -145,6 +145,22 @@ class Tested:
 
 
 @dataclass(frozen=True)
+class Watched:
+    """`watch`: the verdict after a save."""
+
+    tested: Tested
+    saved: str                  # the time of day
+    seconds: float              # from then to the verdict
+    again: int                  # how many checks were run; the rows of the others are as before
+    of: int
+    keys: str
+    code: ExitCode = ExitCode.OK
+
+    def to_dict(self) -> dict[str, Any]:
+        return {**self.tested.to_dict(), "saved": self.saved, "seconds": self.seconds, "again": self.again, "of": self.of}
+
+
+@dataclass(frozen=True)
 class Completed:
     """`module complete`: the package has it, or it says why not."""
 

@@ -1,0 +1,42 @@
+"""What the keys of `tito watch` tell: a hint, the next card, what comes after the last."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+from dataclasses import replace
+from typing import Any
+
+from tito.check.row import Row
+from tito.check.verdict import Verdict
+from tito.cli.results import Report, Result
+from tito.course import Course, Module
+
+HINTS = "tito.cli.hint"
+
+
+def keys(verdict: Verdict) -> str:
+    """The line that names the keys."""
+    several = "n next card, " if len(wrong(verdict)) > 1 else "n show the card, "
+    return f"keys: {f'h hint, {several}' if wrong(verdict) else 'n what comes next, '}r check all again, q quit"
+
+
+def wrong(verdict: Verdict) -> list[Row]:
+    """The rows that have a card."""
+    return [row for row in verdict.rows if row.state not in ("passed", "skipped")]
+
+
+def hint_for(course: Course, module: Module, verdict: Verdict, row: Row) -> Result:
+    """What `tito module hint` says of a row, as if it were the first that fails; the row's own hint where there is no such command."""
+    if importlib.util.find_spec(HINTS) is None:
+        return Report(f"hint: {row.hint or row.check or row.sentence}")
+    rest = verdict.rows[verdict.rows.index(row):]
+    found: Any = importlib.import_module(HINTS)
+    result: Result = found.hint(course, module, verdict=replace(verdict, rows=rest))
+    return result
+
+
+def card(verdict: Verdict, at: int, width: int) -> Report:
+    """One of the cards, and how many there are."""
+    rows = wrong(verdict)
+    return Report(f"card {at + 1} of {len(rows)}", ("", *rows[at].card(min(width, 80))))
