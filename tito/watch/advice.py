@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import textwrap
 from dataclasses import replace
 from typing import Any
 
@@ -26,10 +27,10 @@ def wrong(verdict: Verdict) -> list[Row]:
     return [row for row in verdict.rows if row.state not in ("passed", "skipped")]
 
 
-def hint_for(course: Course, module: Module, verdict: Verdict, row: Row) -> Result:
+def hint_for(course: Course, module: Module, verdict: Verdict, row: Row, width: int) -> Result:
     """What `tito module hint` says of a row, as if it were the first that fails; the row's own hint where there is no such command."""
     if importlib.util.find_spec(HINTS) is None:
-        return Report(f"hint: {row.hint or row.check or row.sentence}")
+        return Report("", tuple(textwrap.wrap(f"hint: {row.hint or row.check or row.sentence}", width)))
     rest = verdict.rows[verdict.rows.index(row):]
     found: Any = importlib.import_module(HINTS)
     result: Result = found.hint(course, module, verdict=replace(verdict, rows=rest))

@@ -12,10 +12,15 @@ CTRL_C, CLOSED = "ctrl-c", "closed"
 ENDING = ("SIGTERM", "SIGHUP", "SIGBREAK")      # as far as this system has them
 
 
+def load() -> None:
+    """Import what `pressed` needs: half a second, and more on a busy machine."""
+    import prompt_toolkit.input  # noqa: F401
+
+
 @contextmanager
 def pressed(tell: Callable[[str], None]) -> Iterator[None]:
     """Inside, `tell` gets each letter that is pressed, CTRL_C, and CLOSED when the terminal is gone; afterwards all is as it was."""
-    from prompt_toolkit.input import create_input  # half a second
+    from prompt_toolkit.input import create_input
     from prompt_toolkit.keys import Keys
     keyboard = create_input()
 

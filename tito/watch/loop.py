@@ -7,6 +7,7 @@ import signal
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -20,11 +21,12 @@ from tito.released import read
 from tito.ui import Screen, as_typed
 from tito.watch.advice import card, hint_for, keys, wrong
 from tito.watch.affected import unchanged
-from tito.watch.keys import CLOSED, CTRL_C, pressed, signalled
+from tito.watch.keys import CLOSED, CTRL_C, load, pressed, signalled
 from tito.watch.saved import Saved, State
 from tito.watch.standing import Check, Standing
 
 LOOK = 0.1              # seconds between two looks at the notebook
+HUNG_UP = 128 + 1       # as a shell tells of SIGHUP
 PATIENCE = 2.0          # seconds after which a notebook that is half written, or gone, is spoken of
 CONFIRM = 1.5           # seconds from the save to the verdict that may be spent on confirming that all passed
 
@@ -40,7 +42,7 @@ def watch(course: Course, module: Module, screen: Screen) -> int:
     except OSError:
         if screen.out.isatty():
             raise
-        return ExitCode.INTERRUPTED             # the terminal was closed
+        return HUNG_UP                          # the terminal was closed while something was printed
     if isinstance(ended, signal.Signals):       # all is put away: now the signal may do what it does
         signal.raise_signal(ended)
         return 128 + ended
@@ -65,7 +67,7 @@ class Watch:
     course: Course
     module: Module
     screen: Screen
-    ended: ExitCode | signal.Signals | None = None
+    ended: int | None = None                # an exit code, or a signal
     pressed: list[str] = field(default_factory=list)
     standing: Standing | None = None
     tested: Tested | None = None
@@ -75,22 +77,27 @@ class Watch:
     card: int = 0                           # of those that fail, the one shown last
     away: float = 0.0                       # since when the notebook is not whole
     told: bool = False                      # and that was said
+    listening: bool = False                 # to the keyboard
 
-    async def run(self) -> ExitCode | signal.Signals:
+    async def run(self) -> int:
         """Until something ends it; then nothing of it is left."""
         self.file = Saved(self.module.source if self.module.source.exists() else self.module.notebook)
-        with ThreadPoolExecutor(1) as self.pool, signalled(self.end):
+        loading = asyncio.ensure_future(asyncio.to_thread(load))        # the first check does not wait for the keyboard
+        with ThreadPoolExecutor(1) as self.pool, signalled(self.end), ExitStack() as keyboard:
             try:
-                self.seen(self.file.look())     # the first check is under way while the keyboard's library is loaded
-                with pressed(self.pressed.append):
-                    while self.ended is None:
-                        await self.turn()
+                self.seen(self.file.look())
+                while self.ended is None:
+                    if loading.done() and not self.listening:
+                        loading.result()
+                        keyboard.enter_context(pressed(self.pressed.append))
+                        self.listening = True
+                    await self.turn()
                 return self.ended
             finally:
                 self.stop()
 
-    def end(self, how: ExitCode | signal.Signals) -> None:
-        self.ended = how
+    def end(self, how: int) -> None:
+        self.ended = how if self.ended is None else self.ended
 
     async def turn(self) -> None:
         """What happens ten times a second, and when a check has come to its end."""
@@ -110,7 +117,8 @@ class Watch:
             self.away = self.away or time.monotonic()
             if not self.told and time.monotonic() - self.away > PATIENCE:
                 self.told = True
-                self.say(f"{self.file.path.name} is {state.value}: waiting until it is saved again")
+                back = f" (or bring it back with: tito module undo {self.module.number:02d})" if state is State.GONE else ""
+                self.say(f"{self.file.path.name} is {state.value}: waiting until it is saved again{as_typed(back)}")
             return
         if self.told and state is State.SAME:
             self.say(f"{self.file.path.name} is there again, as it was")
@@ -133,7 +141,7 @@ class Watch:
             if self.standing and len(last.cells) != len(work.document.cells):
                 self.standing = None            # cells have other numbers now: next time nothing is carried over
             if self.check is None:
-                self.say(f"saved at {saved:%H:%M:%S}: only text or results differ, nothing to check again")
+                self.say(f"saved at {saved:%H:%M:%S}: the code is as it was, so there is nothing to check again")
             return
         self.saved, self.notes, self.began = saved, work.notes, time.monotonic()
         check = Check(self.course, self.module, work.document, None if every else self.standing)
@@ -174,7 +182,7 @@ class Watch:
 
     def press(self, key: str) -> None:
         if key in ("q", CTRL_C, CLOSED):
-            self.end(ExitCode.OK if key == "q" else ExitCode.INTERRUPTED)
+            self.end({"q": ExitCode.OK, CTRL_C: ExitCode.INTERRUPTED, CLOSED: HUNG_UP}[key])
         elif key == "r":
             self.begin(datetime.now(), every=True)
         elif key in ("h", "n") and self.tested is None:
@@ -189,7 +197,7 @@ class Watch:
             self.say(f"next: {as_typed(tested.next)}")
             return
         if hint:
-            self.show(hint_for(self.course, self.module, tested.verdict, rows[self.card]))
+            self.show(hint_for(self.course, self.module, tested.verdict, rows[self.card], self.screen.width))
         else:
             self.card = (self.card + 1) % len(rows)
             self.show(card(tested.verdict, self.card, self.screen.width))
