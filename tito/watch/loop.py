@@ -28,12 +28,12 @@ from tito.watch.standing import Check, Standing
 LOOK = 0.1              # seconds between two looks at the notebook
 HUNG_UP = 128 + 1       # as a shell tells of SIGHUP
 PATIENCE = 2.0          # seconds after which a notebook that is half written, or gone, is spoken of
-CONFIRM = 1.5           # seconds from the save to the verdict that may be spent on confirming that all passed
+CONFIRM = 0.7           # seconds: where a part was checked sooner than that, there is time to check all before saying that all passed
 
 
 def watch(course: Course, module: Module, screen: Screen) -> int:
     """Check the module whenever it is saved, until a key or a signal ends it; the exit code.  TitoError off a terminal."""
-    if screen.json or not (sys.stdin and sys.stdin.isatty() and screen.out.isatty()):
+    if not on_a_terminal(screen):
         raise TitoError("tito watch needs a terminal and its keyboard", why="JSON was asked for" if screen.json else
                         "its input or its output goes elsewhere", fix=f"check once with: tito module test {module.number:02d}")
     progress.require_in_order(course, progress.load(course), module)
@@ -47,6 +47,10 @@ def watch(course: Course, module: Module, screen: Screen) -> int:
         signal.raise_signal(ended)
         return 128 + ended
     return ended
+
+
+def on_a_terminal(screen: Screen) -> bool:
+    return bool(not screen.json and sys.stdin and sys.stdin.isatty() and screen.out.isatty())
 
 
 def current(course: Course) -> Module:
@@ -73,7 +77,6 @@ class Watch:
     tested: Tested | None = None
     check: Check | None = None              # under way
     answer: asyncio.Future[tuple[Standing, Verdict] | None] | None = None
-    full: float = 0.0                       # seconds that checking everything took last
     card: int = 0                           # of those that fail, the one shown last
     away: float = 0.0                       # since when the notebook is not whole
     told: bool = False                      # and that was said
@@ -168,8 +171,7 @@ class Watch:
             return
         self.standing, verdict = found
         seconds, partly = time.monotonic() - self.began, len(check.again) < check.of
-        self.full = self.full if partly else seconds
-        if partly and verdict.ok and seconds + self.full < CONFIRM:
+        if partly and verdict.ok and seconds < CONFIRM:
             self.launch(Check(self.course, self.module, check.document, None), "these passed; checking all once more ...")
             return
         follows = f"tito module complete {self.module.number:02d}" if verdict.ok else \
