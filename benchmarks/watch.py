@@ -23,9 +23,10 @@ from typing import Any
 
 from benchmarks.report import Row, options, report
 from tito.course import Course, Module
-from tito.dev.checks.mistake import Mistake, load_mistakes
+from tito.dev.checks.mistake import load_mistakes
 from tito.dev.demo import write_solutions
 from tito.dev.edition import make_edition
+from tito.export import SOLUTION_MARK
 
 NUMBER, SECONDS, SETTLED, PATIENCE = "01", 2.0, 50, 60.0
 MEGABYTES = 8.0                     # by which memory may grow from save SETTLED on: caches fill
@@ -90,14 +91,15 @@ def save(path: Path, text: str, *, in_place: bool) -> None:
     beside.replace(path)
 
 
-def versions(notebook: dict[str, Any], mistakes: list[Mistake]) -> Iterator[tuple[str, bytes, bool]]:
+def versions(notebook: dict[str, Any], module: Module) -> Iterator[tuple[str, bytes, bool]]:
     """For ever: a notebook's text, the word that ends what is said of it, and whether all passes."""
+    solved, mistakes = module.read(), load_mistakes(module.folder / "mistakes.py")[0]
     text = notebook["cells"][0]
     answers = {marks["grade_id"]: cell for cell in notebook["cells"] if (marks := cell["metadata"].get("nbgrader")) and marks["solution"]}
     for turn in range(sys.maxsize):
         mistake = mistakes[turn % len(mistakes)]
         cell = answers[mistake.grade_id]
-        right, cell["source"] = cell["source"], cell["source"].replace(mistake.old, mistake.new, 1)
+        right, cell["source"] = cell["source"], SOLUTION_MARK.sub("", mistake.in_cell(solved).source).rstrip("\n")
         yield json.dumps(notebook, indent=1), CHECKED, False
         text["source"] = f"Words that were written {turn} times."
         yield json.dumps(notebook, indent=1), NOTHING, False
@@ -109,7 +111,7 @@ def measure(edition: Path, module: Module, saves: int) -> tuple[list[float], dic
     """Seconds from each save to its verdict, by how much the process has grown, and what was wrong."""
     path = Course(edition).module(NUMBER).notebook
     write_solutions(path, module)
-    turns = versions(json.loads(path.read_text(encoding="utf-8")), load_mistakes(module.folder / "mistakes.py")[0])
+    turns = versions(json.loads(path.read_text(encoding="utf-8")), module)
     watched, times, first = Watched(edition), [], {}
     try:
         watched.until(CHECKED)

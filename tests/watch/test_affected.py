@@ -87,8 +87,8 @@ def test_what_a_cell_holds_while_it_calls_what_changed_is_affected() -> None:
 
 @pytest.mark.parametrize("source", [
     "from math import *\ndef two():\n    return 2", "def two():\n    return globals()['one']()",
-    "def two():\n    return 2\nprint(two())", "def two():\n    return 2\ndoor.record = two", "def two():\n    return 2\nLayer.__add__ = two",
-    "def two(name):\n    setattr(Layer, name, 2)", "@op(door)\ndef two():\n    return 2", "import random\nseed = random.random()",
+    "def two():\n    return 2\nprint(two())", "def two():\n    return 2\ndoor.record = two",
+    "def two():\n    return 2\nLayer.__add__ = two", "def two(name):\n    setattr(Layer, name, 2)", "@op(door)\ndef two():\n    return 2", "import random\nseed = random.random()",
 ], ids=["star", "globals", "acts", "package", "operator", "setattr", "taught", "chance"])
 def test_what_cannot_be_known_affects_all_that_follows(source: str) -> None:
     assert after(START, 3, source) == {4, 6}
@@ -99,11 +99,10 @@ def test_a_cell_that_does_not_tell_what_it_defines_affects_everything(source: st
     assert after(START, 3, source) == {2, 4, 6}
 
 
-@pytest.mark.parametrize("change", [lambda cells: [*cells, ("given", "")], lambda cells: cells[:-1], lambda cells: [cells[3], *cells[:3], *cells[4:]],
-                                    lambda cells: [("text", "hello"), *cells]], ids=["added", "removed", "moved", "a text added"])
-def test_other_cells_affect_everything(change: object) -> None:
-    assert callable(change)
-    new = document(*change(START))
+@pytest.mark.parametrize("cells", [[*START, ("given", "")], START[:-1], [START[3], *START[:3], *START[4:]], [("text", "hello"), *START]],
+                         ids=["added", "removed", "moved", "a text added"])
+def test_other_cells_affect_everything(cells: Cells) -> None:
+    new = document(*cells)
     assert affected(document(*START), new, {2, 4, 6}) == {c.index for c in new.tests}
 
 

@@ -84,7 +84,7 @@ class Web:
         """The graded cells that one changed cell can affect."""
         tainted, since = self._spread(old, new)
         # A cell comes too late for a test above it; only the words of one that fails may still speak of it.
-        return {t.index for t in self.tests if t.index in (new.index,) or t.index > since or
+        return {t.index for t in self.tests if t.index == new.index or t.index > since or
                 (t.index > new.index or t.index not in passed) and (_meets(self.facts[t.index], tainted) or since < math.inf)}
 
     def _spread(self, old: Cell, new: Cell) -> tuple[set[str], float]:

@@ -50,6 +50,7 @@ def watch(course: Course, module: Module, screen: Screen) -> int:
 
 
 def on_a_terminal(screen: Screen) -> bool:
+    """Somebody reads, and has keys to press."""
     return bool(not screen.json and sys.stdin and sys.stdin.isatty() and screen.out.isatty())
 
 
