@@ -88,7 +88,8 @@ def test_what_a_cell_holds_while_it_calls_what_changed_is_affected() -> None:
 @pytest.mark.parametrize("source", [
     "from math import *\ndef two():\n    return 2", "def two():\n    return globals()['one']()",
     "def two():\n    return 2\nprint(two())", "def two():\n    return 2\ndoor.record = two",
-    "def two():\n    return 2\nLayer.__add__ = two", "def two(name):\n    setattr(Layer, name, 2)", "@op(door)\ndef two():\n    return 2", "import random\nseed = random.random()",
+    "def two():\n    return 2\nLayer.__add__ = two", "def two(name):\n    setattr(Layer, name, 2)",
+    "@op(door)\ndef two():\n    return 2", "import random\nseed = random.random()",
 ], ids=["star", "globals", "acts", "package", "operator", "setattr", "taught", "chance"])
 def test_what_cannot_be_known_affects_all_that_follows(source: str) -> None:
     assert after(START, 3, source) == {4, 6}
