@@ -184,7 +184,8 @@ def progress(total):
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
     console = Console(stderr=True)
     columns = (TextColumn("training"), BarColumn(), MofNCompleteColumn(), TextColumn("loss {task.fields[loss]:.4f}"), TimeElapsedColumn())
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+    plain = not console.is_terminal or console.no_color or console.is_dumb_terminal
+    with Progress(*columns, console=console, transient=True, disable=plain) as bar:
         task = bar.add_task("", total=total, loss=float("nan"))
         yield lambda loss: bar.update(task, advance=1, loss=loss)
 

@@ -1,6 +1,6 @@
 """Makes sure that tito runs inside `.venv` with everything it needs, using only the standard library.
 
-This file is read at every start, so it imports nothing but os and sys; what installs is in install.py.
+This file is read at every start, so it imports next to nothing; what installs is in install.py.
 """
 
 from __future__ import annotations
@@ -8,6 +8,8 @@ from __future__ import annotations
 import os
 import sys
 from typing import NoReturn
+
+from tito import streams
 
 OLDEST = (3, 11)
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
@@ -20,6 +22,7 @@ def enter() -> None:
 
     TITO_BOOTSTRAP=0 says that this Python has all it needs.
     """
+    streams.open_closed()
     started = os.environ.pop(STARTED, "")               # popped: what tito itself starts decides for itself
     if started or os.environ.get("TITO_BOOTSTRAP") == "0" or _installed_elsewhere() or inside(ROOT) and ready(ROOT):
         sys.exit(_run_here())

@@ -146,7 +146,9 @@ def run(course: Course, milestone: Milestone, *, seed: int, output: Path, option
         written.unlink()
     arguments = [sys.executable, "-X", "utf8", str(milestone.path), "--seed", str(seed), "--output", str(output), *options]
     paths = [str(course.root), *filter(None, [os.environ.get("PYTHONPATH")])]
-    process = subprocess.Popen(arguments, cwd=course.root, env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)})
+    spoken = f"{getattr(sys.stdout, 'encoding', None) or 'utf-8'}:replace"         # one page, one encoding: -X utf8 is for files
+    process = subprocess.Popen(arguments, cwd=course.root,
+                               env={**os.environ, "PYTHONPATH": os.pathsep.join(paths), "PYTHONIOENCODING": spoken})
     try:
         code = process.wait()
     except BaseException:

@@ -12,8 +12,9 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import Any, TextIO
 
+from tito import streams
 from tito.cli.results import Result
-from tito.errors import TitoError
+from tito.errors import ExitCode, TitoError
 
 SCHEMA = 1
 WIDEST = 100                                # columns of text that are still easy to read
@@ -29,6 +30,7 @@ class Screen:
     out: TextIO
     err: TextIO
     json: bool = False
+    _told: bool = False                     # a JSON document is on stdout: there is never a second one
     _consoles: dict[int, Any] = field(default_factory=dict)
 
     def show(self, result: Result, command: str) -> None:
@@ -47,6 +49,12 @@ class Screen:
                  for word, text in (("error:", error.what), ("why:", error.why), ("fix:", as_typed(error.fix))) if text]
         self._print(self.err, lines)
 
+    def interrupted(self) -> None:
+        """Print that Ctrl-C was heard."""
+        if self.json:
+            self._print_json({"exit_code": int(ExitCode.INTERRUPTED), "error": {"what": "interrupted", "why": "", "fix": ""}})
+        self.note("interrupted")
+
     def note(self, text: str) -> None:
         self._print(self.err, [[(text, "")]])
 
@@ -63,7 +71,7 @@ class Screen:
         if not _colourful(self.err):
             yield
             return
-        with self._console(self.err).status(text):
+        with self._console(self.err).status(text, spinner="line"):       # of plain letters
             yield
 
     @contextmanager
@@ -107,7 +115,9 @@ class Screen:
         return max(40, min(widest, shutil.get_terminal_size((80, 24)).columns)) if self.out.isatty() else 80
 
     def _print_json(self, value: dict[str, Any]) -> None:
-        self._write(self.out, json.dumps({"schema_version": SCHEMA, **value}, indent=1) + "\n")
+        if not self._told:
+            self._told = True
+            self._write(self.out, json.dumps({"schema_version": SCHEMA, **value}, indent=1) + "\n")
 
     def _print(self, stream: TextIO, lines: list[Line]) -> None:
         if not _colourful(stream):
@@ -122,19 +132,15 @@ class Screen:
         try:
             stream.write(text)
             stream.flush()
-        except BrokenPipeError:                 # `tito module list | head -1`: nobody reads on, and that is fine
-            _silence(stream)
+        except OSError as err:
+            streams.silence(stream)
+            if stream is self.out and not streams.unread(err):
+                raise TitoError("the result could not be printed", why=err.strerror or str(err), code=ExitCode.ENVIRONMENT,
+                                fix="look at where the output goes, then run the command again") from None
 
     def _console(self, stream: TextIO) -> Any:
         from rich.console import Console
         return self._consoles.setdefault(id(stream), Console(file=stream, markup=False, emoji=False))
-
-
-def _silence(stream: TextIO) -> None:
-    """Let whatever is still written go nowhere, or Python complains of it at its end."""
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, stream.fileno())
-    os.close(nowhere)
 
 
 def _colourful(stream: TextIO) -> bool:

@@ -42,7 +42,7 @@ class Clone:
     def __init__(self, root: Path):
         self.root = root
         (root / "tito" / "cli").mkdir(parents=True)
-        for name in ("__init__.py", "__main__.py", "bootstrap.py", "install.py", "install_steps.py", "errors.py"):
+        for name in ("__init__.py", "__main__.py", "bootstrap.py", "streams.py", "install.py", "install_steps.py", "errors.py"):
             shutil.copy(TITO / name, root / "tito")
         (root / "tito" / "cli" / "__init__.py").write_text(FAKE_CLI, encoding="utf-8")
         (root / "pyproject.toml").write_text("[project]\n", encoding="utf-8")

@@ -157,7 +157,7 @@ def test_no_uv_and_no_ensurepip_names_the_package(monkeypatch, tmp_path, capsys)
     assert "sudo apt install python3-venv" in err and out == ""
 
 
-@pytest.mark.parametrize("name", ["bootstrap.py", "install.py", "install_steps.py", "errors.py", "__init__.py"])
+@pytest.mark.parametrize("name", ["bootstrap.py", "streams.py", "install.py", "install_steps.py", "errors.py", "__init__.py"])
 def test_python_38_can_read_it(name):
     ast.parse((ROOT / "tito" / name).read_text(encoding="utf-8"), feature_version=(3, 8))
 

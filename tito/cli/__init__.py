@@ -26,13 +26,12 @@ def main(arguments: Sequence[str] | None = None, screen: Screen | None = None) -
 
 
 def _guarded(arguments: Sequence[str] | None, screen: Screen | None) -> int:
+    from tito import streams
     from tito.ui import Screen
     given = list(sys.argv[1:] if arguments is None else arguments)
     given, as_json = _take(given, "--json")
     given, debug = _take(given, "--debug")
-    for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="replace")            # a terminal that cannot show a letter is no reason to stop
+    streams.prepare()
     screen = screen or Screen(sys.stdout, sys.stderr)
     screen.json = as_json
     try:
@@ -42,9 +41,11 @@ def _guarded(arguments: Sequence[str] | None, screen: Screen | None) -> int:
             import traceback
             traceback.print_exc()
         if isinstance(err, KeyboardInterrupt):
-            screen.note("interrupted")
+            screen.interrupted()
             return ExitCode.INTERRUPTED
         if isinstance(err, SystemExit):
+            if isinstance(err.__context__, OSError) and streams.unread(err.__context__):
+                return ExitCode.OK              # of `tito --help | head -1` Typer makes a failure
             return err.code if isinstance(err.code, int) else ExitCode.OK if err.code is None else ExitCode.USAGE
         error = explain(err)
         screen.fail(error)
@@ -66,7 +67,7 @@ def _run(given: list[str], screen: Screen) -> int:
         raise KeyboardInterrupt from None
     code = code if isinstance(code, int) else 0
     if code == ExitCode.INTERRUPTED:                        # Typer turns Ctrl-C into this code
-        screen.note("interrupted")
+        screen.interrupted()
     return code
 
 
