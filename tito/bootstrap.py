@@ -26,7 +26,7 @@ def enter() -> None:
     started = os.environ.pop(STARTED, "")               # popped: what tito itself starts decides for itself
     if started or os.environ.get("TITO_BOOTSTRAP") == "0" or _installed_elsewhere() or inside(ROOT) and ready(ROOT):
         sys.exit(_run_here())
-    if not ready(ROOT):
+    if not ready(ROOT) and not adopted(ROOT):
         from tito import install
 
         code = install.install(ROOT)
@@ -94,6 +94,15 @@ def ready(root: str) -> bool:
     return stamp != "" and stamp == recipe(root)
 
 
+def adopted(root: str) -> bool:
+    """`.venv` is somebody else's work (`uv venv`, `python3 -m venv .venv`) with the course installed in it: it is used as it is."""
+    if os.path.exists(stamp_of(root)) or not os.path.exists(python_of(root)):
+        return False
+    lib = os.path.join(venv_of(root), "lib")            # Windows has Lib/site-packages, the others lib/python3.12/site-packages
+    inner = [os.path.join(lib, name) for name in os.listdir(lib)] if os.path.isdir(lib) else []
+    return any(_holds_course(os.path.join(folder, "site-packages")) for folder in [lib, *inner])
+
+
 def recipe(root: str) -> str:
     """All that `.venv` depends on, as text: a comparison needs no hash, and a person can read what has changed."""
     where = [sys.platform, os.path.realpath(root), os.path.realpath(python_of(root))]
@@ -115,8 +124,8 @@ def _installed_elsewhere() -> bool:
     """This is a virtual or conda environment that somebody else made, with the course installed in it."""
     if inside(ROOT) and read(stamp_of(ROOT)) or sys.prefix == sys.base_prefix and not os.path.isdir(os.path.join(sys.prefix, "conda-meta")):
         return False
-    for folder in sys.path:
-        if folder.endswith("site-packages") and os.path.isdir(folder):
-            if any(name.startswith("tinytorch_course-") for name in os.listdir(folder)):
-                return True
-    return False
+    return any(_holds_course(folder) for folder in sys.path if folder.endswith("site-packages"))
+
+
+def _holds_course(folder: str) -> bool:
+    return os.path.isdir(folder) and any(name.startswith("tinytorch_course-") for name in os.listdir(folder))

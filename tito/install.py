@@ -167,7 +167,7 @@ def _check_foreign(root: str) -> None:
     ours = bootstrap.read(bootstrap.stamp_of(root)) or os.path.isdir(venv) and not os.listdir(venv)
     if os.path.lexists(venv) and not ours:
         raise TitoError("there is already a .venv here that tito did not make", why=f"it would have to be replaced: {venv}",
-                        fix="move it away; or use its Python, after: pip install -c requirements.lock -e " + f".[{extras(root)}]",
+                        fix="move it away; or use its Python, after: pip install -c requirements.lock -e " + f'".[{extras(root)}]"',
                         code=ExitCode.ENVIRONMENT)
 
 

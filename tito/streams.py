@@ -12,7 +12,8 @@ import sys
 from typing import TextIO
 
 PLAIN = {ord(letter): text for letter, text in {
-    "·": "-", "•": "*", "…": "...", "‐": "-", "‑": "-", "–": "-", "—": "-", "−": "-", "±": "+-", "×": "x", "÷": "/", "√": "sqrt ", "∞": "inf",
+    "·": "-", "•": "*", "…": "...", "‐": "-", "‑": "-", "–": "-", "—": "-", "−": "-", "±": "+-", "×": "x", "÷": "/", "√": "sqrt ",
+    "∞": "inf",
     "‘": "'", "’": "'", "‚": "'", "“": '"', "”": '"', "„": '"', "«": '"', "»": '"', "′": "'", "″": '"', "\u00a0": " ", "\u202f": " ",
     "→": "->", "←": "<-", "↔": "<->", "⇒": "=>", "↑": "^", "↓": "v", "►": ">", "◄": "<", "▲": "^", "▼": "v", "●": "*", "■": "#",
     "≤": "<=", "≥": ">=", "≠": "!=", "≈": "~", "½": "1/2", "¼": "1/4", "¾": "3/4", "⁰": "^0", "¹": "^1", "²": "^2", "³": "^3", "ᵀ": "^T",
@@ -37,7 +38,7 @@ def open_closed() -> None:
         if getattr(sys, name) is None:
             descriptor = os.open(os.devnull, os.O_RDWR)
             os.set_inheritable(descriptor, True)
-            setattr(sys, name, open(descriptor, "r" if name == "stdin" else "w", encoding="utf-8"))
+            setattr(sys, name, os.fdopen(descriptor, "r" if name == "stdin" else "w", encoding="utf-8"))
 
 
 def plainly(err: UnicodeError) -> tuple[bytes, int]:

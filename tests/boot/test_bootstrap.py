@@ -99,6 +99,29 @@ def test_somebody_elses_venv_is_left_alone(clone):
     assert done.returncode == 3 and "move it away" in done.stderr and (clone.root / ".venv" / "mine").exists()
 
 
+@pytest.mark.parametrize("lib", ["lib/python3.12", "Lib"])
+def test_somebody_elses_venv_that_has_the_course_is_used(clone, lib):
+    """As after `uv venv` and `uv pip install -e ".[lab]"`."""
+    python = clone.root / ".venv" / "bin" / "python"
+    python.parent.mkdir(parents=True)
+    python.symlink_to(Path(sys.executable).resolve())
+    (clone.root / ".venv" / "pyvenv.cfg").write_text(f"home = {Path(sys.executable).resolve().parent}\n")
+    (clone.root / ".venv" / "lib" / lib.partition("/")[2] / "site-packages" / "tinytorch_course-0.1.0.dist-info").mkdir(parents=True)
+    done = clone.run("--json")
+    assert json.loads(done.stdout)["prefix"] == str(clone.root / ".venv"), done.stderr
+    assert (done.stderr, clone.installs) == ("", 0)
+
+
+@pytest.mark.parametrize("streams", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+def test_closed_streams(clone, streams):
+    """Whoever starts it may have closed them; the first command installs, too."""
+    python = os.path.realpath(sys.executable)
+    command = ["/bin/sh", "-c", f'"$0" -m tito fail {streams}', python]
+    done = subprocess.run(command, cwd=clone.root, env=clone.env, capture_output=True, text=True)
+    assert done.returncode == 7 and clone.installs == 1
+    assert "Traceback" not in done.stderr and "Exception" not in done.stderr
+
+
 def test_a_read_only_folder_is_named(clone):
     (clone.root / ".tito").touch()                      # root may write everywhere, but nobody makes a folder where a file is
     done = clone.run()

@@ -30,11 +30,16 @@ def process(*arguments: str, **options: Any) -> subprocess.CompletedProcess[byte
     return subprocess.run([sys.executable, "-c", RUN, *arguments], capture_output=True, check=False, env=environment, **options)
 
 
-@pytest.mark.parametrize(("encoding", "shown"), [("ascii", r'a - b...  1 +- 2  "q" >=  ->  \xfc \u6771'), ("cp1252", 'a · b…  1 ± 2  “q” >=  ->  ü \\u6771'),
-                                                 ("cp437", r'a · b...  1 ± 2  "q" ≥  ->  ü \u6771'), ("utf-8", "a · b…  1 ± 2  “q” ≥  →  ü 東")])
+LETTERS = "a · b…  1 ± 2  “q” ≥  →  ü 東"
+
+
+@pytest.mark.parametrize(("encoding", "shown"), [
+    ("ascii", r'a - b...  1 +- 2  "q" >=  ->  \xfc \u6771'), ("cp1252", r"a · b…  1 ± 2  “q” >=  ->  ü \u6771"),
+    ("cp437", r'a · b...  1 ± 2  "q" ≥  ->  ü \u6771'), ("utf-8", LETTERS)])
 def test_letters_that_cannot_be_shown_become_plain_ones(encoding: str, shown: str) -> None:
-    script = 'from tito import streams; streams.prepare(); print("a · b…  1 ± 2  “q” ≥  →  ü 東")'
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, check=True, env={**ENVIRONMENT, "PYTHONIOENCODING": encoding})
+    script = f"from tito import streams; streams.prepare(); print({LETTERS!a})"
+    environment = {**ENVIRONMENT, "PYTHONIOENCODING": encoding}
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, check=True, env=environment)
     assert done.stdout.decode(encoding).rstrip() == shown
 
 
@@ -61,7 +66,8 @@ def test_a_name_that_is_no_text_is_shown_as_it_is(edition: Edition, monkeypatch:
 @pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
 @pytest.mark.parametrize(("arguments", "code"), [("module list", 0), ("--help", 0), ("nonsense", 2), ("--json", 0)])
 def test_closed_streams(edition: Edition, closed: str, arguments: str, code: int) -> None:
-    done = subprocess.run(["sh", "-c", f'"$0" -c "$1" {arguments} {closed}', sys.executable, RUN], capture_output=True, env=ENVIRONMENT, check=False)
+    command = ["sh", "-c", f'"$0" -c "$1" {arguments} {closed}', sys.executable, RUN]
+    done = subprocess.run(command, capture_output=True, env=ENVIRONMENT, check=False)
     assert done.returncode == code and b"Traceback" not in done.stderr and b"Exception" not in done.stderr
     assert bool(done.stdout) == (code == 0 and ">&-" not in closed.replace("2>&-", ""))
 
@@ -80,7 +86,8 @@ def test_nobody_reads_on(edition: Edition, arguments: list[str]) -> None:
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="a device that is always full")    # noqa: PTH110
 def test_a_result_that_cannot_be_written(edition: Edition) -> None:
     with open("/dev/full", "wb") as full:                   # noqa: PTH123
-        done = subprocess.run([sys.executable, "-c", RUN, "module", "list"], stdout=full, stderr=subprocess.PIPE, env=ENVIRONMENT, check=False)
+        command = [sys.executable, "-c", RUN, "module", "list"]
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, env=ENVIRONMENT, check=False)
     assert done.returncode == ExitCode.ENVIRONMENT
     assert done.stderr.decode().splitlines()[0] == "error: the result could not be printed" and b"Exception" not in done.stderr
 
@@ -108,8 +115,8 @@ def test_what_moves_is_plain_where_letters_are_lacking(terminal: Install, monkey
     assert "working" in err.getvalue() and err.getvalue().isascii()
 
 
-NARROW = [[], ["module", "list"], ["module", "status"], ["module", "test", "01"], ["module", "test", "01", "--all"], ["module", "undo", "01", "--list"],
-          ["milestone", "list"], ["--help"], ["module", "test", "--help"], ["nonsense"]]
+NARROW = [[], ["module", "list"], ["module", "status"], ["module", "test", "01"], ["module", "test", "01", "--all"],
+          ["module", "undo", "01", "--list"], ["milestone", "list"], ["--help"], ["module", "test", "--help"], ["nonsense"]]
 
 
 @pytest.mark.parametrize("columns", ["1", "20", "40"])
@@ -125,7 +132,8 @@ def test_a_narrow_terminal(edition: Edition, terminal: Install, monkeypatch: pyt
 def test_a_bench_in_a_narrow_terminal(terminal: Install, monkeypatch: pytest.MonkeyPatch, columns: str) -> None:
     out, err = terminal()
     monkeypatch.setenv("COLUMNS", columns)
-    rows = (results.BenchRow(1, "matmul 256x256", 1e-3, 1.2, 0.1, 2.0, 1.3, "faster", ""), results.BenchRow(1, "sum", None, None, None, None, None, "", "a " * 60))
+    rows = (results.BenchRow(1, "matmul 256x256", 1e-3, 1.2, 0.1, 2.0, 1.3, "faster", ""),
+            results.BenchRow(1, "sum", None, None, None, None, None, "", "a " * 60))
     Screen(out, err).show(results.Benched(rows, "2.0", "", "", ExitCode.OK), "bench")
     lines = re.sub(r"\x1b\[[0-9;]*m", "", out.getvalue()).splitlines()
     assert "a a a" in out.getvalue() and (columns == "40" or max(map(len, lines)) <= 80)

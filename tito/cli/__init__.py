@@ -56,11 +56,14 @@ def _run(given: list[str], screen: Screen) -> int:
     try:
         import typer
 
+        from tito.cli import completion
         from tito.cli.app import command
     except ImportError:
         if given[:1] != ["doctor"]:
             raise
         return _last_resort(given, screen)
+    if completion.ASKED in os.environ:
+        return completion.answer()
     try:
         code = command(given)(given, prog_name="tito", standalone_mode=False, obj=screen)
     except typer.Abort:

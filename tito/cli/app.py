@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
+from tito.cli import completion
 from tito.cli.app_dev import dev_app
 from tito.cli.app_milestone import milestone_app
 from tito.cli.app_module import module_app
@@ -35,8 +36,10 @@ class _AsTyped:
         return () if value is None and (param.multiple or param.nargs == -1) else value
 
 
-def command(given: Sequence[str] = ()) -> Any:
+def command(given: Sequence[str] = (), *, also: Sequence[Any] = ()) -> Any:
     """The whole command, ready to be called with these arguments; `tito grade` is the one of grading/, where that is there.
+
+    also: options that each of its commands is to have besides its own.
 
     All its arguments are text or flags.  Typer since 0.27 would import pydantic to find that out, which takes longer than everything
     else that `tito` does; a Typer without this private door only starts more slowly.
@@ -49,6 +52,7 @@ def command(given: Sequence[str] = ()) -> Any:
     while waiting:
         each = waiting.pop()
         waiting += getattr(each, "commands", {}).values()
+        each.params += also
         for param in each.get_params(Context(each)):            # with --help, which is made here
             param._runtime_param = _AsTyped()
     return whole
@@ -121,6 +125,17 @@ def grade(ctx: Context) -> int:
     from tito.cli import course
     course.repository("grade")
     raise TitoError("grading is not part of this copy", why="there is no grading/ folder", fix="see what there is with: tito --help")
+
+
+@app.command("completion")
+def completion_(ctx: Context,
+                shell: Annotated[str, typer.Argument(metavar="SHELL", autocompletion=completion.shells,
+                                                     help="bash, zsh, fish or powershell.")]) -> int:
+    """Print the script with which a shell completes commands, options and modules; how it is installed goes to stderr."""
+    result = completion.script(shell)
+    code = show(ctx, result)
+    ctx.obj.note(f"to have it in every {shell}, type this once:\n\n{result.data['install']}")
+    return code
 
 
 @app.command()

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from tito.cli import completion
 from tito.cli.typed import EXTRA, PLAIN, Context, show, whole_number
 from tito.course import Course
 
@@ -21,7 +22,8 @@ def milestones_(ctx: Context) -> int:
 
 
 @milestone_app.command("run", context_settings=EXTRA)
-def run_(ctx: Context, which: Annotated[str, typer.Argument(metavar="N", help="A milestone: 3, mlp or 03_mlp.")],
+def run_(ctx: Context,
+         which: Annotated[str, typer.Argument(metavar="N", help="A milestone: 3, mlp or 03_mlp.", autocompletion=completion.milestones)],
          seed: Annotated[str, typer.Option("--seed", metavar="S", help="Of the first weights and the order of the data.")] = "0",
          output: Annotated[str, typer.Option("--output", metavar="DIR", help="For its picture; else build/milestones/.")] = "") -> int:
     """Run a milestone on your library and record that it passed; its own options may follow after `--`."""

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
+from tito.cli import completion
 from tito.course import Course, Module
 from tito.errors import TitoError
 from tito.ui import Screen
@@ -13,8 +14,8 @@ from tito.ui import Screen
 EVERYWHERE = "Everywhere: --json prints the result as JSON, --debug shows the traceback of an error."
 PLAIN: dict[str, Any] = {"rich_markup_mode": None, "add_completion": False, "pretty_exceptions_enable": False, "epilog": EVERYWHERE}
 EXTRA = {"allow_extra_args": True}              # what stands after `--` is for JupyterLab, pytest, a milestone
-NN = Annotated[str, typer.Argument(metavar="NN", help="A module: 1, 01, tensor or 01_tensor.")]
-NNS = Annotated[list[str] | None, typer.Argument(metavar="[NN]...", help="Modules; all by default.")]
+NN = Annotated[str, typer.Argument(metavar="NN", help="A module: 1, 01, tensor or 01_tensor.", autocompletion=completion.modules)]
+NNS = Annotated[list[str] | None, typer.Argument(metavar="[NN]...", help="Modules; all by default.", autocompletion=completion.modules)]
 Context = typer.Context
 
 
