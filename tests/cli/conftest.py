@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from tito.cli import main
+from tito.cli.app import command
 from tito.course import Course
 from tito.export import write_files
 from tito.package import Entry, skeleton
@@ -139,6 +140,16 @@ def edition(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Edition:
 def installed(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever this machine's PATH says, `tito` is on it."""
     monkeypatch.setattr("tito.ui.caller", lambda: "tito")
+
+
+def every_command() -> Iterator[tuple[str, list[str]]]:
+    """Each command as it is typed, "module test", and the names of those below it."""
+    waiting: list[tuple[str, Any]] = [("", command())]
+    while waiting:
+        name, each = waiting.pop()
+        inner = getattr(each, "commands", {})
+        waiting += [(f"{name} {part}".strip(), inner[part]) for part in inner]
+        yield name, list(inner)
 
 
 REPOSITORY = Path(__file__).resolve().parents[2]

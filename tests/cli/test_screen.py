@@ -9,7 +9,7 @@ import pytest
 
 from tito.cli import main
 
-from .conftest import Answer, Edition, Terminal
+from .conftest import Answer, Edition, Terminal, every_command
 
 ESCAPE = re.compile(r"\x1b\[[0-9;]*m")
 Install = Callable[[], tuple[Terminal, Terminal]]
@@ -43,8 +43,16 @@ def test_json_on_a_terminal_is_json(edition: Edition, terminal: Install) -> None
     assert out.getvalue().startswith('{\n "schema_version": 1,')
 
 
+@pytest.mark.parametrize("name", [name for name, _ in every_command() if name != "grade"])      # its help is of its own making
+def test_help_in_eighty_columns(edition: Edition, tito: Callable[..., Answer], name: str) -> None:
+    lines = tito(*name.split(), "--help").out.splitlines()
+    assert lines and max(map(len, lines)) <= 80
+
+
 @pytest.mark.parametrize("arguments", [
-    ["--help"], ["module", "list"], ["module", "status"], ["module", "--help"], ["module", "undo", "--help"]], ids=" ".join)
+    [], ["--version"], ["module", "list"], ["module", "status"], ["module", "test", "01"], ["module", "test", "01", "--all"],
+    ["module", "complete", "01"], ["module", "start", "01", "--no-open"], ["module", "reset", "01", "--yes"],
+    ["submit", "01", "--name", "Ada"]], ids=" ".join)
 def test_eighty_columns(edition: Edition, tito: Callable[..., Answer], arguments: list[str]) -> None:
     lines = [line for line in tito(*arguments).out.splitlines() if str(edition.root) not in line]
     assert lines and max(map(len, lines)) <= 80
