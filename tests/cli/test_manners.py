@@ -164,3 +164,12 @@ def test_there_is_never_a_second_document(terminal: Install) -> None:
     screen.show(results.Report("fine"), "x")
     screen.fail(TitoError("it fell"))
     assert json.loads(out.getvalue())["what"] == "fine" and "it fell" in err.getvalue()
+
+
+@pytest.mark.parametrize("name", ["con", "dot.", "a:b", "ü 東"])
+def test_no_file_gets_a_name_that_windows_refuses(edition: Edition, tito: Tito, name: str) -> None:
+    edition.solve(1)
+    for arguments in (["module", "reset", "01", "--yes"], ["module", "undo", "01"], ["submit", "01", "--name", name]):
+        tito(*arguments)
+    names = {part for path in edition.root.rglob("*") for part in path.relative_to(edition.root).parts}
+    assert "history" in names and not [n for n in names if re.search(r'[<>:"|?*\\]|[ .]$|^(?i:con|nul|aux)(\.|$)', n)]
