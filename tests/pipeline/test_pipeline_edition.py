@@ -52,6 +52,15 @@ def test_what_is_in_an_edition(whole_course: Course, edition: Path) -> None:
     assert (edition / ".gitignore").read_text(encoding="utf-8") == ".venv/\n.ipynb_checkpoints/\n"
 
 
+def test_how_to_install_goes_into_an_edition(whole_course: Course, tmp_path: Path) -> None:
+    for name in (".devcontainer/devcontainer.json", "docs/installing.md", "docs/teaching.md"):
+        (whole_course.root / name).parent.mkdir(exist_ok=True)
+        (whole_course.root / name).write_text("{}", encoding="utf-8")
+    make_edition(whole_course, tmp_path / "one")
+    assert (tmp_path / "one" / ".devcontainer" / "devcontainer.json").is_file()
+    assert [p.name for p in (tmp_path / "one" / "docs").iterdir()] == ["installing.md"]
+
+
 def test_downloaded_data_does_not_go_into_an_edition(whole_course: Course, tmp_path: Path) -> None:
     data = whole_course.root / "datasets"
     (data / "mnist").mkdir(parents=True)

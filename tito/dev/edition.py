@@ -16,10 +16,10 @@ from tito.errors import ExitCode, TitoError
 from tito.export import entry, module_text
 from tito.package import Entry, skeleton
 
-FOLDERS = ("tito", "datasets", "milestones")            # copied whole, but for what is left out
+FOLDERS = ("tito", "datasets", "milestones", ".devcontainer")            # copied whole, but for what is left out
 LEFT_OUT = ("__pycache__", "*.pyc", ".*", "*.egg-info")
 AUTHORS = ("tito/dev",)
-FILES = ("pyproject.toml", "requirements.lock", "LICENSE")
+FILES = ("pyproject.toml", "requirements.lock", "LICENSE", "docs/installing.md")
 SECTIONS = ("course", "deadlines")
 SECTION = re.compile(r"^\[([^\]\n]+)\]", re.MULTILINE)
 README = Path(__file__).with_name("student_readme.md")
@@ -63,6 +63,7 @@ def _fill(course: Course, stage: Path) -> None:
         shutil.rmtree(stage / name)
     for name in FILES:
         if (course.root / name).is_file():
+            (stage / name).parent.mkdir(exist_ok=True)
             shutil.copy2(course.root / name, stage / name)
     _write(stage / "README.md", README.read_text(encoding="utf-8"))
     _write(stage / "settings.ini", sections((course.root / "settings.ini").read_text(encoding="utf-8"), SECTIONS))
