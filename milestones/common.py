@@ -216,7 +216,9 @@ def milestone(main, **more):
     try:
         run.begin()
         code = main(run)
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, BrokenPipeError) as err:     # the second: nobody reads on, as after `| head`
+        if isinstance(err, BrokenPipeError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         (run.folder / f"{run.name}.json").unlink(missing_ok=True)
         return INTERRUPTED
     except Exception as err:

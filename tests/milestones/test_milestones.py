@@ -302,6 +302,16 @@ def test_interrupted_it_leaves_nothing_behind(tmp_path: Path) -> None:
     assert not any(tmp_path.iterdir())
 
 
+def test_nobody_reads_on(tmp_path: Path) -> None:
+    """As after `tito milestone run 1 | head -1`: it stops, as after Ctrl-C."""
+    command = [sys.executable, str(FILES[0]), "--output", str(tmp_path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env={**os.environ, "PYTHONUNBUFFERED": "1"}) as process:
+        assert process.stdout and process.stderr
+        process.stdout.close()
+        assert process.stderr.read() == b"" and process.wait(60) == 130
+    assert not list(tmp_path.iterdir())
+
+
 def test_cifar10_is_looked_at_where_it_is(tmp_path: Path) -> None:
     rows = np.random.default_rng(0).integers(0, 256, (8, 3073), np.uint8)
     rows[:, 0] %= 10

@@ -43,7 +43,9 @@ def open_(ctx: Context, nn: NN, no_open: Annotated[bool, typer.Option("--no-open
 def _open(ctx: Context, course: Course, result: Any) -> int:
     from tito.cli import lab
     code = show(ctx, result)
-    if result.lab and lab.run(course, result.path, ctx.args, ctx.obj.note) != 0:
+    with ctx.obj.aside():
+        ended = lab.run(course, result.path, ctx.args, ctx.obj.note) if result.lab else 0
+    if ended != 0:
         again = f"tito module open {result.label[:2]}"
         raise TitoError("JupyterLab ended with an error", why="its own messages are above", code=ExitCode.ENVIRONMENT,
                         fix=f"try again; its own options stand after two dashes, such as: {again} -- --no-browser --port 9999")
