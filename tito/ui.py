@@ -110,7 +110,7 @@ class Screen:
         import typer
         return bool(typer.confirm(question, err=True))
 
-    def columns(self, widest: int) -> int:
+    def columns(self, widest: int = WIDEST) -> int:
         """How wide a result may be: as the terminal, between 40 and what it can use; 80 where nobody looks."""
         return max(40, min(widest, shutil.get_terminal_size((80, 24)).columns)) if self.out.isatty() else 80
 

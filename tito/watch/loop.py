@@ -200,10 +200,10 @@ class Watch:
             self.say(f"next: {as_typed(tested.next)}")
             return
         if hint:
-            self.show(hint_for(self.course, self.module, tested.verdict, rows[self.card], self.screen.width))
+            self.show(hint_for(self.course, self.module, tested.verdict, rows[self.card], self.screen.columns()))
         else:
             self.card = (self.card + 1) % len(rows)
-            self.show(card(tested.verdict, self.card, self.screen.width))
+            self.show(card(tested.verdict, self.card, self.screen.columns()))
         self.say(keys(tested.verdict))
 
     # ---- the screen ----------------------------------------------------------------------------
