@@ -81,7 +81,7 @@ def _arc(k: int, of: int, gap: float) -> str:
 def _figures(found: Overview) -> str:
     passed, of = sum(m.state == "passed" for m in found.milestones), len(found.milestones)
     rows = [(number(found.points), f"of {number(found.max_points)} points"), *([(passed, f"of {of} milestones")] if of else [])]
-    return '<ul class="figures">' + "".join(f"<li><b>{value}</b> {words}</li>" for value, words in rows) + "</ul>"
+    return '<ul class="figures" role="list">' + "".join(f"<li><b>{value}</b> {words}</li>" for value, words in rows) + "</ul>"
 
 
 def _next(found: Overview) -> str:
@@ -106,9 +106,9 @@ def _tile(line: ModuleLine, milestones: tuple[MilestoneLine, ...]) -> str:
         f"{line.tested.passed} of {line.tested.of} checks" if line.tested and kind == "now" else f"{number(line.max_points)} points"
     word = WORDS[line.state] + (", edited since" if line.changed else "")
     years = ", ".join(str(m.year) for m in milestones if m.needs and m.needs[-1] == line.number)
-    opens = f"opens <b>{years}</b>" if years else ""
+    opens = f'<p class="opens">opens <b>{years}</b></p>' if years else ""
     return (f'<li class="tile {kind}"><span class="number">{line.number:02d}</span>{_mark(kind)}<h3>{escape(line.title)}</h3>'
-            f"<p>{opens}</p><p><b>{word}</b><br>{told}</p></li>")
+            f'{opens}<p class="state"><b>{word}</b><br>{told}</p></li>')
 
 
 def _mark(kind: str) -> str:
@@ -120,20 +120,20 @@ def _milestones(found: Overview) -> str:
     if not found.milestones:
         return ""
     items = "\n".join(_milestone(m, found.modules) for m in found.milestones)
-    return f'<section>\n<h2>Milestones on the way</h2>\n<ol class="way">\n{items}\n</ol>\n</section>'
+    return f'<section>\n<h2>Milestones on the way</h2>\n<ol class="way" role="list">\n{items}\n</ol>\n</section>'
 
 
 def _milestone(line: MilestoneLine, modules: tuple[ModuleLine, ...]) -> str:
     kind = {"passed": "done", "ready": "now"}.get(line.state, "ahead")
     away = f"{len(line.missing)} module{'s' if len(line.missing) > 1 else ''} away" if line.missing else "not in this course"
     stands = f"passed on {_day(line.passed.when)}" if line.passed else "ready to run" if line.state == "ready" else away
-    needs = f"needs {spans(line.needs).replace('-', '–')}" if line.needs else "needs no module"
+    needs = f"after module{'s' if len(line.needs) > 1 else ''} {spans(line.needs).replace('-', '–')}" if line.needs else "at any time"
     bars = line.passed.bars if line.passed else ()
     shown = bars if len(bars) <= BARS else (*bars[:BARS - 1], f"and {len(bars) - BARS + 1} more")
     reached = "".join(f"<li>{escape(bar)}</li>" for bar in shown)
     listed = f'<ul class="reached">{reached}</ul>' if reached else ""
     title = line.title[:1].upper() + line.title[1:]
-    stood = f'<p class="soft"><b class="whole">{stands}</b> · <span class="whole">{needs}</span></p>'
+    stood = f'<p class="soft"><b class="whole">{stands}</b> <span class="whole">{needs}</span></p>'
     return (f'<li class="{line.state}"><span class="year">{line.year}</span>{_mark(kind)}<div><h3>{escape(title)}</h3>'
             f'{_steps(line, modules)}</div><div class="stands">{stood}{listed}</div></li>')
 
