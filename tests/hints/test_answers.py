@@ -53,6 +53,7 @@ def test_after_that_what_differs_is_shown_beside_ones_own(edition: Edition, tito
     assert max(map(len, answer.out.splitlines())) <= 80
     one = tito("module", "hint", "01", "half").out
     assert "my own" in one and "half: both say the same" in one and "x + x" not in one
+    assert tito("module", "hint", "01", "test-half").out == one, "by its check, too"
     data = tito("module", "hint", "01", "--json").json
     assert [(a["grade_id"], a["reference"]) for a in data["answers"]] == [("twice", "def twice(x):\n    return x + x")]
 

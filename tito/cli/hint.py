@@ -8,6 +8,7 @@ from typing import Any
 
 from tito import state as progress
 from tito.cells import Document
+from tito.check.names import Uses
 from tito.check.row import Row, number
 from tito.cli.module import next_command, verdict_code
 from tito.cli.results import Hinted
@@ -40,15 +41,15 @@ def hint(course: Course, module: Module, check: str = "", *, every: bool = False
 
 
 def _named(document: Document, module: Module, check: str) -> tuple[str, ...]:
-    """The grade_ids that are meant: of an answer, and of its check, which stands last.  TitoError where nothing has this name."""
+    """The grade_ids that are meant: of an answer, if there is one, and of its check, last.  TitoError where nothing has this name."""
     if not check:
         return ()
-    from tito.check.names import Uses
-    if any(cell.grade_id == check for cell in document.tests):
-        return (check,)
-    own = {cell.grade_id: test.grade_id for cell in document.code if (test := Uses(document).own.get(cell.index))}
+    checks = Uses(document).own
+    own = {cell.grade_id: checks[cell.index].grade_id for cell in document.code if cell.index in checks}
     if check in own:
         return check, own[check]
+    if any(cell.grade_id == check for cell in document.tests):
+        return (*[answer for answer, test in own.items() if test == check][-1:], check)
     names = [cell.grade_id for cell in document.tests]
     near = difflib.get_close_matches(check, [*names, *own], 1)
     raise TitoError(f"module {module.label} has no check '{check}'", why=f"did you mean {near[0]}?" if near else "its checks are "
