@@ -237,6 +237,12 @@ def test_nothing_private_is_in_the_report(student: Student, arguments: tuple[str
     assert "~/conda/bin/python" in answer.out + answer.err
 
 
+def test_a_name_that_is_a_word_of_the_report_leaves_it_readable(student: Student) -> None:
+    for name in ("LOGNAME", "USER"):
+        student.patch.setenv(name, "ok")
+    assert "ok       disk: There is room" in student.doctor().out
+
+
 def test_it_tells_what_a_teacher_needs(student: Student) -> None:
     student.complete()
     assert student.run("module", "start", "02", "--no-open").code == 0

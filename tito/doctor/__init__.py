@@ -32,17 +32,17 @@ def doctor(course: Course, *, fix: bool = False, say: Callable[[str], None] = la
     scrub = Scrub.of(course)
     found = _examined(course)
     mended: list[Check] = []
-    refused: dict[Check, str] = {}
+    tried: dict[Check, str] = {}            # and why it could not be mended; empty where it could
     for _ in range(PASSES if fix else 0):
-        waiting = [check for check in found if check.mend and check not in refused]
+        waiting = [check for check in found if check.mend and check not in tried]
         if not waiting:
             break
         for check in waiting:
             say(scrub.text(f"mending {check.name}: {check.text}"))
-            done, refused[check] = _mended(check)
+            done, tried[check] = _mended(check)
             mended += [done] if done else []
         found = _examined(course)
-    known = [replace(check, fix=f"{check.fix} (--fix could not: {refused[check]})") if refused.get(check) else check for check in found]
+    known = [replace(check, fix=f"{check.fix} (--fix could not: {tried[check]})") if tried.get(check) else check for check in found]
     told = [*(check for check in mended if check.text not in {c.text for c in found}), *known]
     return _report(facts(course), told, scrub)
 
@@ -80,4 +80,5 @@ def _report(known: dict[str, Any], told: list[Check], scrub: Scrub) -> Examined:
     code = ExitCode.INTEGRITY if any(c.code is ExitCode.INTEGRITY for c in problems) else ExitCode.ENVIRONMENT if problems else ExitCode.OK
     left = (*problems, *warnings)
     following = "tito doctor --fix" if any(c.mend for c in left) else next((c.fix for c in left if COMMAND.fullmatch(c.fix)), "")
-    return Examined(scrub(known), tuple(scrub(c.to_dict()) for c in told), following, code)
+    checks = tuple({**c.to_dict(), "text": scrub.text(c.text), "fix": scrub.text(c.fix)} for c in told)
+    return Examined(scrub(known), checks, following, code)

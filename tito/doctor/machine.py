@@ -18,13 +18,13 @@ from typing import TYPE_CHECKING
 
 from tito import bootstrap, install
 from tito.doctor.check import Check, fine, listed, problem, warning
-from tito.doctor.visit import Look, Visit
+from tito.doctor.visit import TITO, Look, Visit
 from tito.errors import TitoError
 
 if TYPE_CHECKING:
     from packaging.requirements import Requirement
 
-AFRESH = "python3 -m tito, which makes .venv afresh" if os.name != "nt" else "py -m tito, which makes .venv afresh"
+AFRESH = f"{TITO}, which makes .venv afresh"
 MADE_WITH = re.compile(r"^version(?:_info)?\s*=\s*(\d+\.\d+)", re.MULTILINE)      # in pyvenv.cfg: venv's word, and uv's
 LITTLE, VERY_LITTLE = 500, 50           # MB that are free
 SLACK = timedelta(minutes=10)           # that two clocks may differ
@@ -35,7 +35,7 @@ def python(visit: Visit) -> Iterator[Check]:
     here = sys.version_info[:2]
     if here < bootstrap.OLDEST:
         yield problem("python", f"Python {platform.python_version()} is too old: TinyTorch needs {_dotted(bootstrap.OLDEST)}",
-                      "install a newer one from python.org, then run python3 -m tito with it")
+                      f"install a newer one from python.org, then run {TITO} with it")
     made = MADE_WITH.search(bootstrap.read(str(Path(bootstrap.venv_of(str(visit.root)), "pyvenv.cfg"))))
     if made and bootstrap.inside(str(visit.root)) and not _unfinished(visit) and made[1] != _dotted(here):
         yield problem("python", f".venv was made with Python {made[1]}, and its Python is now {_dotted(here)}",
@@ -56,7 +56,7 @@ def environment(visit: Visit) -> Iterator[Check]:
     if not Path(bootstrap.venv_of(root)).is_dir():
         yield fine("environment", "tito runs in an environment of your own, without .venv")
     elif not stamp:
-        yield warning("environment", "tito did not make the .venv that is here", "move it away, and run python3 -m tito")
+        yield warning("environment", "tito did not make the .venv that is here", f"move it away, and run {TITO}")
     elif _unfinished(visit):
         yield _remade(visit, "its installation was not finished")
     elif stamp.split("\n")[1:2] != [os.path.realpath(root)]:
@@ -66,7 +66,7 @@ def environment(visit: Visit) -> Iterator[Check]:
     elif not bootstrap.ready(root):
         yield _remade(visit, "pyproject.toml or requirements.lock was changed since it was made")
     elif not inside:
-        yield warning("environment", "tito runs in another environment than .venv", "run it as python3 -m tito, without TITO_BOOTSTRAP")
+        yield warning("environment", "tito runs in another environment than .venv", f"run it as {TITO}, without TITO_BOOTSTRAP")
 
 
 def _remade(visit: Visit, why: str) -> Check:
@@ -86,7 +86,7 @@ def _make(visit: Visit) -> str:
 
 def _make_afresh(visit: Visit) -> str:
     install.spoil(str(visit.root))
-    return "the next python3 -m tito makes .venv afresh"
+    return f"the next {TITO} makes .venv afresh"
 
 
 def packages(visit: Visit) -> Iterator[Check]:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from tito import bootstrap
 from tito.doctor.check import Check, listed, problem, spoilt, warning
-from tito.doctor.visit import Look, Visit
+from tito.doctor.visit import TITO, Look, Visit
 from tito.errors import TitoError
 
 HERE = Path(__file__).parents[2]            # the folder whose tito is running
@@ -30,7 +30,7 @@ def place(visit: Visit) -> Iterator[Check]:
     if cloud := [part for part in visit.root.parts if any(name in part.lower() for name in SYNCED)]:
         name = next(name for name in SYNCED if name in cloud[0].lower())
         yield warning("place", f"the course lies in a folder that is synchronised ({name}): two machines may undo each other's work",
-                      "move it to a folder of this machine alone, then run python3 -m tito there")
+                      f"move it to a folder of this machine alone, then run {TITO} there")
     if os.name == "nt" and len(str(visit.root)) > LONG:
         yield warning("place", f"the course's path has {len(str(visit.root))} letters, and Windows takes 260 for a file's",
                       "move it to a short one, such as C:\\course")
@@ -71,12 +71,12 @@ def command(visit: Visit) -> Iterator[Check]:
     if not own.is_dir():
         yield spoilt("command", "the folder tito/ is missing in the course folder", "copy it from a fresh student edition")
     elif not own.samefile(HERE / "tito"):
-        yield problem("command", "the tito that runs belongs to another course folder", "in this folder, write python3 -m tito")
+        yield problem("command", "the tito that runs belongs to another course folder", f"in this folder, write {TITO}")
     found = shutil.which("tito")
     homes = [Path(sys.executable).parent, Path(bootstrap.python_of(str(visit.root))).parent]
     if found and Path(found).parent.resolve() not in [home.resolve() for home in homes]:
         yield warning("command", "the tito on the path belongs to another environment",
-                      "write python3 -m tito, or activate the .venv of this folder")
+                      f"write {TITO}, or activate the .venv of this folder")
 
 
 def library(visit: Visit) -> Iterator[Check]:

@@ -45,17 +45,17 @@ class Scrub:
         return text
 
     def __call__(self, value: Any) -> Any:
-        """The value, JSON at heart, with every text in it scrubbed."""
+        """The value, JSON at heart, with every text in it scrubbed; keys are tito's own words."""
         if isinstance(value, str):
             return self.text(value)
         if isinstance(value, dict):
-            return {self.text(str(key)): self(item) for key, item in value.items()}
+            return {key: self(item) for key, item in value.items()}
         return [self(item) for item in value] if isinstance(value, list | tuple) else value
 
 
 def _places(paths: list[str], by: str) -> Iterator[tuple[re.Pattern[str], str]]:
     for path in paths:
-        yield re.compile(re.escape(path) + r"(?![^\s/\\'\",;:)])", re.IGNORECASE if os.name == "nt" else 0), by
+        yield re.compile(r"(?<![\w.])" + re.escape(path) + r"(?![^\s/\\'\",;:)])", re.IGNORECASE if os.name == "nt" else 0), by
 
 
 def _spellings(path: Path) -> list[str]:

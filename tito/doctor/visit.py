@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -14,6 +15,8 @@ from tito.doctor.check import Check
 from tito.errors import TitoError
 from tito.journal import Change
 from tito.state import State
+
+TITO = "py -m tito" if os.name == "nt" else "python3 -m tito"       # what works in a course folder before anything is activated
 
 
 @dataclass
