@@ -129,8 +129,11 @@ def _stage(course: Course) -> Iterator[Path]:
     shutil.rmtree(stage, ignore_errors=True)
     stage.mkdir(parents=True)
     try:
-        if course.package.is_dir():
-            shutil.copytree(course.package, stage / "tinytorch", ignore=shutil.ignore_patterns("__pycache__"))
+        for path in course.package.rglob("*"):              # not copytree, which forgets what kind of error it was
+            if path.is_file() and "__pycache__" not in path.parts:
+                copy = stage / path.relative_to(course.root)
+                copy.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(path, copy)
         yield stage
     finally:
         shutil.rmtree(stage, ignore_errors=True)

@@ -169,7 +169,7 @@ def run(course: Course, milestone: Milestone, *, seed: int, output: Path, option
 
 
 def record(course: Course, milestone: Milestone, data: dict[str, Any]) -> str:
-    """Write down that a milestone was passed; empty, or why not."""
+    """Write down that a milestone was passed; empty, or why it does not count.  TitoError where that could not be written."""
     if why := "the held-out data was left shut" if data.get("validate") else data.get("instead"):
         return f"not recorded: {why}"
     bars = tuple(str(bar["text"]) for bar in data["bars"])
@@ -178,7 +178,8 @@ def record(course: Course, milestone: Milestone, data: dict[str, Any]) -> str:
             state = progress.load(course).with_milestone(milestone.path.stem, Passed(progress.now(), int(data["seed"]), bars))
             write_atomically(course.root / progress.STATE, state.to_bytes())
     except (TitoError, OSError) as err:
-        return f"not recorded: {err}"
+        raise TitoError(f"milestone {milestone.label} passed, but that could not be written down", why=str(err),
+                        fix=f"see to that, then run it again: tito milestone run {milestone.number}", code=ExitCode.ENVIRONMENT) from None
     return ""
 
 

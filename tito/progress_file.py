@@ -156,8 +156,9 @@ class Archive:
         if about is None:
             return None
         content = {name: self._read(f"modules/{module.folder.name}/{name}") for name in (NOTEBOOK, PACKAGE)}
-        return Snapshot(content[NOTEBOOK], about["saved"], self.state.completed.get(module.number), module.number in self.state.started,
-                        content[PACKAGE])
+        record = self.state.completed.get(module.number)
+        started = record is not None or module.number in self.state.started
+        return Snapshot(content[NOTEBOOK], about["saved"], record, started, content[PACKAGE])
 
     def entries(self, module: Module) -> Iterator[tuple[Entry, Reads]]:
         """What is kept there, oldest first, and how its files are read."""

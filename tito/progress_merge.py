@@ -96,7 +96,7 @@ def _take(course: Course, module: Module, state: State, ours: Snapshot, theirs: 
     if theirs.package is not None and path is not None:
         changes.append(Change(path.relative_to(course.root).as_posix(), theirs.package))
     kept = bool(changes) and not equal and (written(module, ours) or ours.record is not None)
-    state = state.with_module(module.number, theirs.record, started=True)
+    state = state.with_module(module.number, theirs.record, started=ours.started or theirs.started)
     history.keep(course, module, "import", changes, state)
     return Merged(module, "taken", theirs, kept)
 

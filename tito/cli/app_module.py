@@ -94,7 +94,7 @@ def reset(ctx: Context, nn: NN, yes: Annotated[bool, typer.Option("--yes", "-y",
 
 @module_app.command()
 def undo(ctx: Context, nn: NN, list_only: Annotated[bool, typer.Option("--list", help="List the kept versions.")] = False,
-         to: Annotated[str, typer.Option("--to", metavar="NAME", help="A kept version, by its name in the list.")] = "") -> int:
+         to: Annotated[str, typer.Option("--to", metavar="NAME", help="A kept version, by its name in the history.")] = "") -> int:
     """Bring back what the last command replaced."""
     from tito.cli import history, module
     course, chosen = here(nn)

@@ -69,7 +69,7 @@ def import_(course: Course, path: Path) -> Report:
 
 def _line(merged: Any) -> str:
     record = merged.standing.record
-    stands = f"complete, {number(record.points)} of {number(record.max_points)} points" if record else "started"
+    stands = f"complete, {number(record.points)} of {number(record.max_points)} points" if record else "not complete yet"
     said = {"taken": f"taken from the file: {stands}" + ("; yours is kept" if merged.kept else ""),
             "stayed": f"yours stays: {stands}" + ("; the other one is kept" if merged.kept else ""),
             "same": "the same in both"}[merged.did]
