@@ -45,7 +45,7 @@ COMMANDS = {"start": ("module", "start", "01", "--no-open"), "test": ("module", 
             "reset": ("module", "reset", "01", "--yes"), "undo": ("module", "undo", "01"), "watch": ("watch", "01")}
 WRITING = 0.005         # seconds that a change takes to be written, about
 WATCHED = 3.0           # seconds: watch ends when it is ended
-QUICK, SLOW = 0.01, 0.2     # seconds between two saves; slowly where a command is to find a missing notebook
+QUICK = 0.01            # seconds between two saves, about
 PATIENCE = 8.0          # seconds that a judging process has to see that nobody listens any more
 LOCK = threading.Lock()
 
@@ -94,8 +94,7 @@ class Saver(threading.Thread):
     def run(self) -> None:
         while not self.over.is_set():
             time.sleep(self.chance.expovariate(1 / self.rest))
-            with self.pause:
-                self.save()
+            self.again()
 
     def save(self) -> None:
         number = len(self.saved) + 1
@@ -105,6 +104,10 @@ class Saver(threading.Thread):
         else:
             self._rename(content)
         self.saved.add(number)
+
+    def again(self) -> None:
+        with self.pause:
+            self.save()
 
     def remove(self) -> None:
         with self.pause:
@@ -159,9 +162,11 @@ class Storm:
         self.check("at the end")
 
     def one(self, name: str, number: int) -> None:
-        self.saver.rest = SLOW if name == "start" else QUICK
+        self.saver.rest = self.usual[name] if name == "start" else QUICK        # it is to find a missing notebook
         if name == "start":
             self.saver.remove()
+        elif not self.module.notebook.exists():
+            self.saver.again()
         before = len(history.names(self.course, self.module))
         way = self.chance.choice(("any moment", "at work", "at work", "writing"))
         process = Process(self.course.root, COMMANDS[name])
