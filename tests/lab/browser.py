@@ -23,12 +23,13 @@ from tests.waiting import soon
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 PLACES = ("JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR", "JUPYTERLAB_SETTINGS_DIR", "IPYTHONDIR", "HOME")
 PANEL = ".jp-NotebookPanel:not(.lm-mod-hidden)"
-READY = """([panel, cells]) => document.querySelectorAll(`${panel} .jp-Notebook .jp-Cell`).length == cells
-    && document.querySelector(`${panel} .jp-Notebook-ExecutionIndicator[data-status="idle"]`) !== null"""
-RUN = """panel => {
+IDLE = ".jp-Notebook-ExecutionIndicator[data-status='idle']"
+READY = """([panel, idle, cells]) => document.querySelectorAll(`${panel} .jp-Notebook .jp-Cell`).length == cells
+    && document.querySelector(`${panel} ${idle}`) !== null"""
+RUN = """([panel, idle]) => {
     const cells = [...document.querySelectorAll(`${panel} .jp-CodeCell`)], said = c => c.querySelector('.jp-InputPrompt').textContent;
     const blank = c => !c.querySelector('.cm-content').textContent.trim();
-    return !cells.some(c => said(c).includes('*')) && document.querySelector(`${panel} [data-status="idle"]`) !== null
+    return !cells.some(c => said(c).includes('*')) && document.querySelector(`${panel} ${idle}`) !== null
         && (cells.every(c => /[0-9]/.test(said(c)) || blank(c))
             || document.querySelector(`${panel} [data-mime-type="application/vnd.jupyter.stderr"]`) !== null) }"""
 
@@ -60,9 +61,17 @@ class Lab:
         self.page.goto(f"{self.base}/lab/tree/{path.as_posix()}?reset&file-browser-path=/")
         self.arrived(path)
 
-    def arrived(self, path: Path, cells: int = 0) -> None:
-        cells = cells or len(json.loads((self.root / path).read_text(encoding="utf-8"))["cells"])
-        self.page.wait_for_function(READY, arg=[PANEL, cells])
+    def arrived(self, path: Path) -> None:
+        cells = len(json.loads((self.root / path).read_text(encoding="utf-8"))["cells"])
+        self.page.wait_for_function(READY, arg=[PANEL, IDLE, cells])
+
+    def choose_kernel(self) -> None:
+        """Wait for a notebook's kernel; JupyterLab may ask which one it is to be."""
+        idle, asks = self.panel.locator(IDLE), self.page.locator(".jp-Dialog .jp-mod-accept")
+        idle.or_(asks).first.wait_for()
+        if asks.count():
+            asks.click()
+            idle.first.wait_for()
 
     def cell(self, text: str) -> Any:
         """The code cell that holds this text."""
@@ -100,7 +109,7 @@ class Lab:
         self.menu("Run", "Restart Kernel and Run All Cells")
         self.page.locator(".jp-Dialog .jp-mod-accept").click()
         self.page.locator(".jp-Dialog").wait_for(state="detached")
-        self.page.wait_for_function(RUN, arg=PANEL, timeout=120_000)
+        self.page.wait_for_function(RUN, arg=[PANEL, IDLE], timeout=180_000)
 
     def save(self, path: Path) -> Any:
         """Ctrl+S; the notebook as it is in the file then."""

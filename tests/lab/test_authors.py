@@ -29,10 +29,12 @@ def test_a_source_opens_as_a_notebook(tmp_path: Path) -> None:
     with started(root, tmp_path, "module", "open", "01", PYTHONDONTWRITEBYTECODE="1") as lab:
         lab.page.goto(f"{lab.base}/")
         lab.page.locator(f"{PANEL} .jp-Notebook .jp-MarkdownCell h1").first.wait_for()
+        lab.choose_kernel()
         lab.shot("source")
         for name in second.parts:
             lab.page.locator(".jp-FileBrowser .jp-DirListing-item", has_text=name).first.dblclick()
         lab.page.locator(f"{PANEL} h1", has_text="02").first.wait_for()
+        lab.choose_kernel()
         where = lab.new_cell("import sys, tito; print(tito.__file__)")
         assert Path(lab.printed(where).strip()) == root / "tito" / "__init__.py"
     assert files(settings) == before and (root / first).read_bytes() == source
