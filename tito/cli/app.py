@@ -96,7 +96,7 @@ def submit_(ctx: Context, nn: NN,
 
 @app.command()
 def watch(ctx: Context,
-          nn: Annotated[str | None, typer.Argument(metavar="[NN]", help="A module; by default the one that is started.")] = None) -> int:
+          nn: Annotated[str | None, typer.Argument(metavar="NN", help="A module; by default the one that is started.")] = None) -> int:
     """Check a module again whenever its notebook is saved; keys give hints."""
     from tito.watch import loop
     course = Course.find()
