@@ -47,6 +47,9 @@ COMMANDS: dict[str, list[str]] = {
     "milestone-run": ["module complete 01", "milestone run 1"],
     "module-complete": ["module complete 01"],
     "module-complete-failed": ["module complete 01", "module complete 02"],
+    "module-hint": ["module complete 01", "module hint 02"],
+    "module-hint-passed": ["module hint 01"],
+    "module-history": ["module reset 01 --yes", "module history 01"],
     "module-list": ["module list"],
     "module-open": ["module open 01 --no-open"],
     "module-reset": ["module reset 01 --yes"],
@@ -56,9 +59,14 @@ COMMANDS: dict[str, list[str]] = {
     "module-test-failed": ["module complete 01", "module test 02"],
     "module-undo": ["module reset 01 --yes", "module undo 01"],
     "module-undo-list": ["module reset 01 --yes", "module undo 01 --list"],
+    "progress-export": ["module complete 01", "progress export mine.zip"],
+    "progress-import": ["module complete 01", "progress export mine.zip", "progress import mine.zip"],
+    "status": ["module complete 01", "module start 02 --no-open", "status"],
+    "status-html": ["status --html"],
     "submit": ["submit 01 --name Ada"],
 }
-NONE = {"grade": "its commands have files, folders and a term of their own: tests/grading"}
+NONE = {"grade": "its commands have files, folders and a term of their own: tests/grading",
+        "doctor": "what it finds is this machine's: tests/doctor", "watch": "it needs a terminal, and JSON is for programs: tests/watch"}
 
 # What stands in for work that takes long, or for figures that no two machines share.
 ROW = BenchRow(1, "twice", 2e-6, 1.5, 0.1, None, 1.6, "", "")

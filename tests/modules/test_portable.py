@@ -26,7 +26,6 @@ LACKING = {
         SIGXCPU alarm getitimer pause pthread_kill pthread_sigmask setitimer siginterrupt sigpending sigwait""".split(),
     "time": ["clock_gettime", "clock_settime", "pthread_getcpuclockid", "tzset"],
     "socket": ["AF_UNIX", "socketpair"], "sys": ["getwindowsversion"],
-    "platform": ["freedesktop_os_release"],
 }
 PLACES = re.compile(r"(/tmp|/dev|/proc|/etc|/usr|/var|/home|/bin|[A-Z]:\\)(/|\\|$)")
 DATES = re.compile(r"%[-_#EO]|%[CDGPeghklnrstuxX+](?![\w.])")
@@ -35,6 +34,7 @@ RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)
 # What looks like a fault and is none, and why.
 MEANT = {
     ("tito/dev/edition.py", ".rename"): "a folder takes the place of one that was just removed; replace could not do more",
+    ("tito/moves.py", ".rename"): "Windows refuses where there is something already, which replace would not",
     ("tito/dev/checks/worker.py", "*"): "for authors: `tito dev check` says that mutations cannot be tried on Windows",
     ("tinytorch/data/loader.py", "the place /dev/shm"): "used where it is there",
     ("tinytorch/applications/tinygpt.py", "text without its encoding"): "JSON, which is ASCII",

@@ -130,7 +130,7 @@ def _moved(visit: Visit, path: Path, name: str) -> str:
     target = path.with_name(name)
     if target.exists():
         raise TitoError(f"{name} is there already")
-    path.rename(target)
+    path.replace(target)
     return f"it is now {visit.name(target)}"
 
 

@@ -76,7 +76,7 @@ def aside(course: Course, path: Path) -> str:
     """Move a file or a folder below `.tito/aside`; its new place."""
     place = course.root / ".tito" / "aside" / f"{stamp()}-{path.name.lstrip('.')}"
     place.parent.mkdir(parents=True, exist_ok=True)
-    path.rename(place)
+    path.replace(place)
     return place.relative_to(course.root).as_posix()
 
 
