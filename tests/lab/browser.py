@@ -109,14 +109,14 @@ class Lab:
         self.menu("Run", "Restart Kernel and Run All Cells")
         self.page.locator(".jp-Dialog .jp-mod-accept").click()
         self.page.locator(".jp-Dialog").wait_for(state="detached")
-        self.page.wait_for_function(RUN, arg=[PANEL, IDLE], timeout=180_000)
+        self.page.wait_for_function(RUN, arg=[PANEL, IDLE], timeout=600_000)
 
     def save(self, path: Path) -> Any:
         """Ctrl+S; the notebook as it is in the file then."""
         before = (self.root / path).stat().st_mtime_ns
         self.panel.locator(".jp-Cell").first.locator(".jp-InputPrompt").click()
         self.page.keyboard.press("Control+s")
-        assert soon(lambda: (self.root / path).stat().st_mtime_ns != before)
+        assert soon(lambda: (self.root / path).stat().st_mtime_ns != before, 60.0)
         self.page.locator(".jp-Document.jp-mod-dirty, .lm-TabBar-tab.jp-mod-dirty").wait_for(state="detached")
         return json.loads((self.root / path).read_text(encoding="utf-8"))
 
@@ -144,12 +144,12 @@ def started(root: Path, scratch: Path, *words: str, python: str = sys.executable
         with sync_playwright() as playwright:
             browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
             page = browser.new_page(viewport={"width": 1280, "height": 900})
-            page.set_default_timeout(30_000)
+            page.set_default_timeout(90_000)            # for a busy machine
             yield Lab(root, f"http://127.0.0.1:{port}", page)
             browser.close()
         process.terminate()
-        assert process.wait(30) == 0
-        assert soon(lambda: not _group(process.pid)), _group(process.pid)
+        assert process.wait(60) == 0
+        assert soon(lambda: not _group(process.pid), 30.0), _group(process.pid)
         assert not _answers(port)
     finally:
         if _group(process.pid):
