@@ -46,6 +46,13 @@ def test_a_long_heading_never_pushes_the_line_number_out_of_a_card() -> None:
     assert max(map(len, row.card())) <= 80
 
 
+def test_a_notebook_that_tests_itself_is_judged_once(bench: Bench) -> None:
+    cells = demo()
+    cells[3]["source"] += "\n%tito test"
+    verdict = bench.judge([*cells, code("%tito hint")])
+    assert verdict.ok and not verdict.troubles
+
+
 def test_numbers_are_computed_by_one_thread_as_in_grading(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     """Sums of several threads differ in the last bit, and threads that wait for each other use up the time of a check."""
     monkeypatch.setenv("OPENBLAS_NUM_THREADS", "2")

@@ -45,4 +45,6 @@ def make_shell(main: types.ModuleType) -> InteractiveShell:
     config.HistoryManager.enabled = False
     config.InteractiveShell.colors = "nocolor"
     QuietShell.clear_instance()
-    return QuietShell.instance(config=config, user_module=main, user_ns=main.__dict__)
+    shell = QuietShell.instance(config=config, user_module=main, user_ns=main.__dict__)
+    shell.register_magic_function(lambda line: None, "line", "tito")        # `%tito test` is what goes on here already
+    return shell
