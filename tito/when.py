@@ -36,6 +36,19 @@ def ago(then: datetime) -> str:
     return f"{number} {unit}s ago"
 
 
+def since(then: datetime) -> str:
+    """ "just now", "5 minutes ago", "2 hours ago", and from a day on as `ago` says it. """
+    seconds = (now() - then).total_seconds()
+    if seconds < -60:
+        return "by a clock that was ahead of this one"
+    if seconds < 60:
+        return "just now"
+    if seconds >= 86400:
+        return ago(then)
+    number, unit = (int(seconds // 60), "minute") if seconds < 3600 else (int(seconds // 3600), "hour")
+    return f"{number} {unit}{'s' * (number > 1)} ago"
+
+
 def ahead(then: datetime) -> str:
     """How far a deadline is: "today", "tomorrow", "in 12 days"; "3 days ago" when it has gone by."""
     days = (then.astimezone().date() - now().astimezone().date()).days

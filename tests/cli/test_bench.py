@@ -18,7 +18,7 @@ from tito.bench import __main__ as child
 from tito.bench.cases import CASES, Case
 from tito.bench.measure import Side
 from tito.cli import bench
-from tito.cli.results import Benched
+from tito.cli.results_runs import Benched
 from tito.course import Course
 from tito.errors import ExitCode, TitoError
 from tito.milestones import catalogue

@@ -18,7 +18,7 @@ from typing import Any
 
 import pytest
 
-from tito.cli.results import Benched, BenchRow
+from tito.cli.results_runs import Benched, BenchRow
 from tito.cli.version import installed
 from tito.dev.lint import Problem
 from tito.errors import ExitCode

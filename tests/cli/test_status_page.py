@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from tito.cli.results import MilestoneLine, ModuleLine, Overview
+from tito.cli.results import ModuleLine, Overview
+from tito.cli.results_runs import MilestoneLine
 from tito.cli.status_page import TEMPLATE, page
 from tito.errors import ExitCode
 from tito.state import Passed

@@ -120,7 +120,7 @@ def test_a_clock_that_was_set_back(edition: Edition, tito: Tito, monkeypatch: py
     versions = []
     for number in range(4):
         if number == 2:
-            for module in ("tito.history", "tito.state", "tito.cli.history"):
+            for module in ("tito.history", "tito.state", "tito.when"):
                 monkeypatch.setattr(f"{module}.datetime", Past)
         edition.write(1, "twice", f"    return {number}\n")
         versions.append(edition.notebook(1).read_bytes())

@@ -9,8 +9,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from tests.cli.conftest import TWICE, Answer, Edition
-from tito.cli.history import ago
 from tito.versions import difference
+from tito.when import since
 
 Tito = Callable[..., Answer]
 NOW = datetime(2027, 1, 18, 12, 0, tzinfo=UTC)
@@ -65,10 +65,11 @@ def test_one_that_cannot_be_read_hides_no_other(edition: Edition, tito: Tito) ->
 
 
 @pytest.mark.parametrize(("before", "said"), [
-    (0, "just now"), (59, "just now"), (60, "1 minute ago"), (7300, "2 hours ago"), (86400, "1 day ago"), (40 * 86400, "1 month ago"),
+    (0, "just now"), (59, "just now"), (60, "1 minute ago"), (7300, "2 hours ago"), (86400, "yesterday"), (70 * 86400, "2 months ago"),
     (800 * 86400, "2 years ago"), (-30, "just now"), (-3600, "by a clock that was ahead of this one")])
-def test_how_long_ago(before: float, said: str) -> None:
-    assert ago(NOW - timedelta(seconds=before), NOW) == said
+def test_how_long_ago(before: float, said: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tito.when.now", lambda: NOW)
+    assert since(NOW - timedelta(seconds=before)) == said
 
 
 def test_a_difference_in_one_phrase(edition: Edition) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from tito import state as progress
-from tito.cli.results import Benched, BenchRow
+from tito.cli.results_runs import Benched, BenchRow
 from tito.course import Course
 from tito.errors import ExitCode, TitoError
 from tito.journal import write_atomically

@@ -10,8 +10,7 @@ from tito.cli.results import Kept, KeptVersion
 from tito.course import Course, Module
 from tito.errors import TitoError
 from tito.versions import difference
-
-UNITS = ((365 * 86400, "year"), (30 * 86400, "month"), (86400, "day"), (3600, "hour"), (60, "minute"))
+from tito.when import since
 
 
 def kept(course: Course, module: Module) -> Kept:
@@ -19,17 +18,6 @@ def kept(course: Course, module: Module) -> Kept:
     now = _content(module.notebook)
     found = [_version(course, module, name, now) for name in reversed(history.names(course, module))]
     return Kept(module.label, tuple(found))
-
-
-def ago(when: datetime, now: datetime) -> str:
-    """How long ago something was, roughly: "2 hours ago"."""
-    seconds = (now - when).total_seconds()
-    if seconds < -60:
-        return "by a clock that was ahead of this one"
-    for size, unit in UNITS:
-        if count := int(seconds // size):
-            return f"{count} {unit}{'s' if count > 1 else ''} ago" if count > 0 else "just now"
-    return "just now"
 
 
 def _version(course: Course, module: Module, name: str, now: bytes | None) -> KeptVersion:
@@ -48,7 +36,7 @@ def _version(course: Course, module: Module, name: str, now: bytes | None) -> Ke
 
 def _times(when: datetime) -> tuple[str, str, str]:
     """In UTC for programs; for a person by the clock on the wall, and how long ago."""
-    return when.astimezone(UTC).isoformat(), f"{when.astimezone():%Y-%m-%d %H:%M}", ago(when, datetime.now(UTC))
+    return when.astimezone(UTC).isoformat(), f"{when.astimezone():%Y-%m-%d %H:%M}", since(when)
 
 
 def _content(path: Path) -> bytes | None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from tito import milestones
 from tito import state as progress
 from tito.cli.module import next_command
-from tito.cli.results import MilestoneLine, MilestoneList, MilestoneRun
+from tito.cli.results_runs import MilestoneLine, MilestoneList, MilestoneRun
 from tito.course import Course
 from tito.errors import ExitCode
 

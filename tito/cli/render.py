@@ -7,14 +7,10 @@ from functools import singledispatch
 from typing import Any
 
 from tito.cli.results import (
-    Benched,
     Completed,
     Examined,
     Hinted,
     Kept,
-    MilestoneLine,
-    MilestoneList,
-    MilestoneRun,
     ModuleLine,
     ModuleList,
     Opened,
@@ -25,6 +21,7 @@ from tito.cli.results import (
     Watched,
     number,
 )
+from tito.cli.results_runs import Benched, MilestoneLine, MilestoneList, MilestoneRun
 from tito.cli.status_words import milestone, sentences
 from tito.ui import Line, as_typed
 

@@ -9,7 +9,8 @@ from pathlib import Path
 from string import Template
 
 from tito import when
-from tito.cli.results import MilestoneLine, ModuleLine, Overview, Report, number
+from tito.cli.results import ModuleLine, Overview, Report, number
+from tito.cli.results_runs import MilestoneLine
 from tito.cli.status_words import spans
 from tito.course import Course
 from tito.errors import TitoError

@@ -6,7 +6,8 @@ from collections.abc import Iterator, Sequence
 from itertools import groupby
 
 from tito import when
-from tito.cli.results import MilestoneLine, ModuleLine, Overview, number
+from tito.cli.results import ModuleLine, Overview, number
+from tito.cli.results_runs import MilestoneLine
 from tito.ui import as_typed
 
 BAR = 20

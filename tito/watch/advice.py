@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import importlib
-import importlib.util
-import textwrap
 from dataclasses import replace
-from typing import Any
 
 from tito.check.row import Row
 from tito.check.verdict import Verdict
+from tito.cli.hint import hint
 from tito.cli.results import Report, Result
 from tito.course import Course, Module
-
-HINTS = "tito.cli.hint"
 
 
 def keys(verdict: Verdict) -> str:
@@ -27,14 +22,9 @@ def wrong(verdict: Verdict) -> list[Row]:
     return [row for row in verdict.rows if row.state not in ("passed", "skipped")]
 
 
-def hint_for(course: Course, module: Module, verdict: Verdict, row: Row, width: int) -> Result:
-    """What `tito module hint` says of a row, as if it were the first that fails; the row's own hint where there is no such command."""
-    if importlib.util.find_spec(HINTS) is None:
-        return Report("", tuple(textwrap.wrap(f"hint: {row.hint or row.check or row.sentence}", width)))
-    rest = verdict.rows[verdict.rows.index(row):]
-    found: Any = importlib.import_module(HINTS)
-    result: Result = found.hint(course, module, verdict=replace(verdict, rows=rest))
-    return result
+def hint_for(course: Course, module: Module, verdict: Verdict, row: Row) -> Result:
+    """What `tito module hint` says of a row, as if it were the first that fails."""
+    return hint(course, module, verdict=replace(verdict, rows=verdict.rows[verdict.rows.index(row):]))
 
 
 def card(verdict: Verdict, at: int, width: int) -> Report:

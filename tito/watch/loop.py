@@ -18,6 +18,7 @@ from tito.cli.results import Report, Result, Tested, Watched
 from tito.course import Course, Module
 from tito.errors import ExitCode, TitoError
 from tito.released import read
+from tito.tested import remember
 from tito.ui import Screen, as_typed
 from tito.watch.advice import card, hint_for, keys, wrong
 from tito.watch.affected import unchanged
@@ -28,7 +29,6 @@ from tito.watch.standing import Check, Standing
 LOOK = 0.1              # seconds between two looks at the notebook
 HUNG_UP = 128 + 1       # as a shell tells of SIGHUP
 PATIENCE = 2.0          # seconds after which a notebook that is half written, or gone, is spoken of
-CONFIRM = 0.7           # seconds: where a part was checked sooner than that, there is time to check all before saying that all passed
 
 
 def watch(course: Course, module: Module, screen: Screen) -> int:
@@ -172,11 +172,12 @@ class Watch:
             return
         self.standing, verdict = found
         seconds, partly = time.monotonic() - self.began, len(check.again) < check.of
-        if partly and verdict.ok and seconds < CONFIRM:
+        if partly and verdict.ok:               # it is not said before all have been checked
             self.launch(Check(self.course, self.module, check.document, None), "these passed; checking all once more ...")
             return
         follows = f"tito module complete {self.module.number:02d}" if verdict.ok else \
             f"mend {'what the card shows' if wrong(verdict) else 'the cell that raised'}, and save"
+        remember(self.course, self.module, verdict, check.document)
         self.tested = Tested(self.module.label, verdict, self.notes, False, follows, verdict_code(verdict))
         self.card = 0
         self.show(Watched(self.tested, f"{self.saved:%H:%M:%S}", seconds, len(check.again), check.of, keys(verdict)))
@@ -200,7 +201,7 @@ class Watch:
             self.say(f"next: {as_typed(tested.next)}")
             return
         if hint:
-            self.show(hint_for(self.course, self.module, tested.verdict, rows[self.card], self.screen.columns()))
+            self.show(hint_for(self.course, self.module, tested.verdict, rows[self.card]))
         else:
             self.card = (self.card + 1) % len(rows)
             self.show(card(tested.verdict, self.card, self.screen.columns()))
