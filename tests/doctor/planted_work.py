@@ -43,7 +43,8 @@ HELD: list[FileLock] = []
 @fault("interrupted", "a command was interrupted in the middle", "tito module status", state="warning", mends=True)
 def an_interrupted_command(s: Student) -> None:
     s.write(".tito/pending/journal.json", json.dumps({"entry": ".tito/history/01/20260101T000000.000000Z-reset", "files": []}))
-    s.write(".tito/pending/kept/note.json", json.dumps({"action": "reset", "when": "2026", "files": [], "record": None, "started": False}))
+    note = {"action": "reset", "when": "2026-01-01T00:00:00+00:00", "files": [], "record": None, "started": False}
+    s.write(".tito/pending/kept/note.json", json.dumps(note))
 
 
 @fault("interrupted", "its journal cannot be read", "tito module status --rebuild", mends=True)
