@@ -43,7 +43,7 @@ def test_the_verdict_a_line_for_each_check_and_the_first_card(edition: Edition, 
     assert lines[0] == "failed       0/4  Twice does what it says." and lines[1] == "failed       0/6  Half does what it says."
     assert answer.out.count("FAILED") == 1 and "call     twice(3)" in answer.out
     assert any(line.startswith("also test-half:") for line in lines)
-    assert lines[-2:] == ["01 alpha  0 of 10 points", "next: tito module test 01"]
+    assert lines[-3:] == ["01 alpha  0 of 10 points", "stuck? tito module hint 01", "next: tito module test 01"]
     assert max(map(len, lines)) <= 80
     assert tito("module", "test", "01", "--all").out.count("FAILED") == 2
 

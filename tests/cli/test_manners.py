@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from tito import streams
-from tito.cli import main, results
+from tito.cli import main, results, results_runs
 from tito.errors import ExitCode, TitoError
 from tito.ui import Screen
 
@@ -132,9 +132,9 @@ def test_a_narrow_terminal(edition: Edition, terminal: Install, monkeypatch: pyt
 def test_a_bench_in_a_narrow_terminal(terminal: Install, monkeypatch: pytest.MonkeyPatch, columns: str) -> None:
     out, err = terminal()
     monkeypatch.setenv("COLUMNS", columns)
-    rows = (results.BenchRow(1, "matmul 256x256", 1e-3, 1.2, 0.1, 2.0, 1.3, "faster", ""),
-            results.BenchRow(1, "sum", None, None, None, None, None, "", "a " * 60))
-    Screen(out, err).show(results.Benched(rows, "2.0", "", "", ExitCode.OK), "bench")
+    rows = (results_runs.BenchRow(1, "matmul 256x256", 1e-3, 1.2, 0.1, 2.0, 1.3, "faster", ""),
+            results_runs.BenchRow(1, "sum", None, None, None, None, None, "", "a " * 60))
+    Screen(out, err).show(results_runs.Benched(rows, "2.0", "", "", ExitCode.OK), "bench")
     lines = re.sub(r"\x1b\[[0-9;]*m", "", out.getvalue()).splitlines()
     assert "a a a" in out.getvalue() and (columns == "40" or max(map(len, lines)) <= 80)
 

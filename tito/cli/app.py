@@ -20,6 +20,7 @@ from tito.course import Course, root_above
 from tito.errors import TitoError
 
 GRADING = Path(__file__).parents[2] / "grading"
+REPOSITORY = ("init", "demo", "grade", "dev")   # commands of the course repository: last in the help, and not in an edition's
 
 app = typer.Typer(name="tito", help="Build PyTorch yourself, module by module.", **PLAIN)
 app.add_typer(module_app)
@@ -45,9 +46,13 @@ def command(given: Sequence[str] = (), *, also: Sequence[Any] = ()) -> Any:
     else that `tito` does; a Typer without this private door only starts more slowly.
     """
     whole: Any = typer.main.get_command(app)
-    if given[:1] == ["grade"] and GRADING.is_dir() and not _in_an_edition():
+    in_an_edition = _in_an_edition()
+    if given[:1] == ["grade"] and GRADING.is_dir() and not in_an_edition:
         grading = importlib.import_module("grading.cli")        # by its name: tito itself works without it
         whole.commands["grade"] = typer.main.get_command(grading.grade_app)
+    whole.commands = dict(sorted(whole.commands.items(), key=lambda item: item[0] in REPOSITORY))
+    for name in REPOSITORY:
+        whole.commands[name].hidden |= in_an_edition
     waiting: list[Any] = [whole]
     while waiting:
         each = waiting.pop()

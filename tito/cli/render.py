@@ -23,6 +23,7 @@ from tito.cli.results import (
 )
 from tito.cli.results_runs import Benched, MilestoneLine, MilestoneList, MilestoneRun
 from tito.cli.status_words import milestone, sentences
+from tito.errors import ExitCode
 from tito.ui import Line, as_typed
 
 STYLES = {"passed": "green", "failed": "bold red", "error": "bold red", "timeout": "bold red", "skipped": "yellow", "infra": "bold magenta",
@@ -71,7 +72,7 @@ def _(result: Opened, width: int) -> list[Line]:
 @render.register
 def _(result: Tested, width: int) -> list[Line]:
     return [*_rows(result.verdict.rows, width), *_notes(result.notes, width), *_cards(result.verdict, width, every=result.every_card),
-            *_troubles(result.verdict, width), *_total(result.label, result.verdict), *_next(result.next)]
+            *_troubles(result.verdict, width), *_total(result.label, result.verdict), *_stuck(result), *_next(result.next)]
 
 
 @render.register
@@ -255,6 +256,12 @@ def _total(label: str, verdict: Any) -> list[Line]:
 
 def _notes(notes: tuple[str, ...], width: int) -> list[Line]:
     return [_plain(line) for note in notes for line in textwrap.wrap(f"note: {note}", width, subsequent_indent="      ")]
+
+
+def _stuck(result: Tested) -> list[Line]:
+    """Where help is, for who has had the first card."""
+    wrong = result.code == ExitCode.CHECKS_FAILED and any(not row.unwritten for row in result.verdict.rows if row.state != "passed")
+    return [[("stuck? ", ""), (as_typed(f"tito module hint {result.label[:2]}"), "")]] if wrong else []
 
 
 def _next(command: str) -> list[Line]:
