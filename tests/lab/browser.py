@@ -67,11 +67,12 @@ class Lab:
 
     def choose_kernel(self) -> None:
         """Wait for a notebook's kernel; JupyterLab may ask which one it is to be."""
-        idle, asks = self.panel.locator(IDLE), self.page.locator(".jp-Dialog .jp-mod-accept")
-        idle.or_(asks).first.wait_for()
+        there, asks = self.panel.locator(".jp-Toolbar-kernelName", has_text="Python 3"), self.page.locator(".jp-Dialog .jp-mod-accept")
+        there.or_(asks).first.wait_for()
         if asks.count():
             asks.click()
-            idle.first.wait_for()
+        there.wait_for()
+        self.panel.locator(IDLE).wait_for()
 
     def cell(self, text: str) -> Any:
         """The code cell that holds this text."""
@@ -96,13 +97,16 @@ class Lab:
 
     def new_cell(self, text: str) -> Any:
         """Type a new cell at the end, and run it."""
-        self.panel.locator(".jp-Cell").last.locator(".jp-InputPrompt").click()
+        cells = self.panel.locator(".jp-Cell")
+        count = cells.count()
+        cells.last.locator(".jp-InputPrompt").click()
         self.page.keyboard.press("b")
+        new = cells.nth(count)                              # Shift+Enter makes another one below
+        new.wait_for()
         self.page.keyboard.press("Enter")
         self.page.keyboard.type(text)
-        cell = self.panel.locator(".jp-Cell").last
-        self.run(cell)
-        return cell
+        self.run(new)
+        return new
 
     def run_all(self) -> None:
         """Run, Restart Kernel and Run All Cells; wait until all have been run, or one has failed."""
