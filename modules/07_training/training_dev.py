@@ -614,7 +614,7 @@ class Progress:
     """A line on stderr that rewrites itself in a terminal or a notebook; elsewhere one line an epoch, if `wanted` (None: no).  No colours."""
     def __init__(self, wanted=None):
         shell = sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
-        self.notebook = getattr(shell, "kernel", None) is not None
+        self.notebook = getattr(shell, "kernel", None) is not None and type(sys.stderr).__module__.startswith("ipykernel")
         terminal = sys.stderr is not None and sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
         self.live = wanted is not False and (self.notebook or terminal)
         self.on = self.live or bool(wanted)

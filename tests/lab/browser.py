@@ -138,6 +138,9 @@ def started(root: Path, scratch: Path, *words: str, python: str = sys.executable
     environment = {**os.environ, **{name: str(scratch / name.lower()) for name in PLACES}, "TITO_BOOTSTRAP": "0", **more}
     environment.pop("PYTHONPATH", None)
     (scratch / "home").mkdir(parents=True)
+    settings = scratch / "jupyterlab_settings_dir" / "@jupyterlab" / "docmanager-extension" / "plugin.jupyterlab-settings"
+    settings.parent.mkdir(parents=True)
+    settings.write_text('{"autosave": false}', encoding="utf-8")        # a test saves when it means to
     port = _free_port()
     options = ["--", "--no-browser", "--allow-root", f"--port={port}", "--ServerApp.port_retries=0", "--IdentityProvider.token="]
     process = subprocess.Popen([python, "-m", "tito", *words, *options], cwd=root, env=environment, start_new_session=True,

@@ -40,7 +40,7 @@ def first_answer() -> tuple[str, str]:
 
 
 def lines(text: str) -> list[str]:
-    return [line.rstrip() for line in text.splitlines() if line.strip() and not line.startswith("next:")]
+    return [line.rstrip() for line in text.splitlines() if line.strip() and not line.startswith(("next:", "stuck?"))]
 
 
 def rows(text: str) -> list[str]:
