@@ -86,10 +86,10 @@ class Lab:
     def run(self, cell: Any) -> str:
         """Shift+Enter in a cell; what it printed."""
         cell.locator(".cm-content").click()
-        number = cell.locator(".jp-InputPrompt").inner_text()
+        prompt = cell.locator(".jp-InputPrompt").element_handle()
+        prompt.evaluate("p => { p.textContent = '' }")      # it may have the same number again
         self.page.keyboard.press("Shift+Enter")
-        self.page.wait_for_function("([cell, old]) => /[0-9]/.test(cell.textContent) && cell.textContent != old",
-                                    arg=[cell.locator(".jp-InputPrompt").element_handle(), number])
+        self.page.wait_for_function("p => /[0-9]/.test(p.textContent)", arg=prompt)
         return self.printed(cell)
 
     def printed(self, cell: Any) -> str:
