@@ -252,6 +252,8 @@ def test_in_a_notebook_one_display_is_updated(monkeypatch):
     shell = types.SimpleNamespace(kernel=object())
     ipython = types.SimpleNamespace(get_ipython=lambda: shell, display=types.SimpleNamespace(display=display))
     monkeypatch.setitem(sys.modules, "IPython", ipython)
+    assert "epoch 4/4" in said(monkeypatch, False, True) and shown == [], "a stderr that was redirected is no notebook's"
+    monkeypatch.setattr(Screen, "__module__", "ipykernel.iostream")
     assert said(monkeypatch, False, None) == "" and shown[0] == "new" and shown.count("new") == 1 and "epoch 4/4" in shown[-1]
     shown.clear()
     assert said(monkeypatch, False, False) == "" and shown == []
