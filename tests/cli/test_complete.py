@@ -15,7 +15,7 @@ import pytest
 
 from tito.errors import ExitCode
 
-from .conftest import REPOSITORY, Answer, Edition, code
+from .conftest import REPOSITORY, TWICE, Answer, Edition, code
 
 Tito = Callable[..., Answer]
 
@@ -32,6 +32,12 @@ def insert(source: str, *, before: str) -> Callable[[list[Any]], list[Any]]:
         place = next(i for i, c in enumerate(cells) if c["id"] == before)
         return [*cells[:place], code(source), *cells[place:]]
     return change
+
+
+def test_who_has_written_nothing_is_not_stuck(edition: Edition, tito: Tito) -> None:
+    assert "stuck?" not in tito("module", "test", "01").out
+    edition.write(1, "twice", TWICE)
+    assert "stuck?" not in tito("module", "test", "01").out
 
 
 def test_the_verdict_a_line_for_each_check_and_the_first_card(edition: Edition, tito: Tito) -> None:

@@ -260,8 +260,9 @@ def _notes(notes: tuple[str, ...], width: int) -> list[Line]:
 
 def _stuck(result: Tested) -> list[Line]:
     """Where help is, for who has had the first card."""
-    wrong = result.code == ExitCode.CHECKS_FAILED and any(not row.unwritten for row in result.verdict.rows if row.state != "passed")
-    return [[("stuck? ", ""), (as_typed(f"tito module hint {result.label[:2]}"), "")]] if wrong else []
+    mistaken = [row for row in result.verdict.rows if row.state not in ("passed", "skipped") and not row.unwritten]
+    return [[("stuck? ", ""), (as_typed(f"tito module hint {result.label[:2]}"), "")]] \
+        if mistaken and result.code == ExitCode.CHECKS_FAILED else []
 
 
 def _next(command: str) -> list[Line]:
