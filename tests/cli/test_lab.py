@@ -78,7 +78,7 @@ def test_it_opens_at_the_notebook(edition: Edition, tito: Tito, jupyter: Lab, mo
     (started,) = jupyter.started
     assert started["command"][:3] == [sys.executable, "-m", "jupyterlab"]
     assert f"--ServerApp.root_dir={edition.root}" in started["command"]
-    assert "--LabApp.default_url=/lab/tree/modules/01_alpha/alpha_dev.ipynb?file-browser-path=/" in started["command"]
+    assert "--LabApp.default_url=/lab/tree/modules/01_alpha/alpha_dev.ipynb" in started["command"]
     assert started["cwd"] == edition.root
     assert started["env"]["PYTHONPATH"].split(os.pathsep) == [str(edition.root), "/elsewhere"]
 
@@ -91,9 +91,9 @@ def test_options_of_jupyterlab_follow_two_dashes(edition: Edition, tito: Tito, j
 def test_a_jupyterlab_that_runs_for_this_folder_is_used_again(edition: Edition, tito: Tito, jupyter: Lab, runs: Runs) -> None:
     opened = runs(Course(edition.root))
     answer = tito("module", "open", "01")
-    page = "http://localhost:8899/lab/tree/modules/01_alpha/alpha_dev.ipynb?file-browser-path=/"
+    page = "http://localhost:8899/lab/tree/modules/01_alpha/alpha_dev.ipynb"
     assert answer.code == 0 and jupyter.started == [] and opened == [page]
-    assert f"{page}&token=s3cret" in answer.err
+    assert f"{page}?token=s3cret" in answer.err
     assert tito("module", "open", "01", "--", "--no-browser").code == 0 and jupyter.started == [] and opened == [page]
     assert tito("module", "open", "01", "--", "--port", "9999").code == 0 and len(jupyter.started) == 1
 

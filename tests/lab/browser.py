@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -49,6 +50,7 @@ class Lab:
 
     root: Path
     base: str
+    address: str                # as JupyterLab prints it for a person to open
     page: Any
 
     @property
@@ -142,17 +144,19 @@ def started(root: Path, scratch: Path, *words: str, python: str = sys.executable
     settings.parent.mkdir(parents=True)
     settings.write_text('{"autosave": false}', encoding="utf-8")        # a test saves when it means to
     port = _free_port()
-    options = ["--", "--no-browser", "--allow-root", f"--port={port}", "--ServerApp.port_retries=0", "--IdentityProvider.token="]
-    process = subprocess.Popen([python, "-m", "tito", *words, *options], cwd=root, env=environment, start_new_session=True,
-                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    options = ["--", "--no-browser", "--allow-root", f"--port={port}", "--ServerApp.port_retries=0"]
+    log = scratch / "log.txt"
+    with log.open("wb") as file:
+        process = subprocess.Popen([python, "-m", "tito", *words, *options], cwd=root, env=environment, start_new_session=True,
+                                   stdout=file, stderr=subprocess.STDOUT)
     try:
-        assert soon(lambda: process.poll() is not None or _answers(port), 60.0)
-        assert process.poll() is None, process.communicate()[0].decode()
+        assert soon(lambda: process.poll() is not None or _address(log), 60.0)
+        assert process.poll() is None, log.read_text(encoding="utf-8")
         with sync_playwright() as playwright:
             browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
             page = browser.new_page(viewport={"width": 1280, "height": 900})
             page.set_default_timeout(90_000)            # for a busy machine
-            yield Lab(root, f"http://127.0.0.1:{port}", page)
+            yield Lab(root, f"http://127.0.0.1:{port}", _address(log), page)
             browser.close()
         process.terminate()
         assert process.wait(60) == 0
@@ -162,7 +166,12 @@ def started(root: Path, scratch: Path, *words: str, python: str = sys.executable
         if _group(process.pid):
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()
-        process.communicate()
+
+
+def _address(log: Path) -> str:
+    """What JupyterLab has printed to be opened, or nothing yet."""
+    found = re.findall(r"http://127\.0\.0\.1:\S+", log.read_text(encoding="utf-8"))
+    return str(found[0]) if found else ""
 
 
 def _free_port() -> int:

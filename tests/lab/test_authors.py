@@ -27,10 +27,11 @@ def test_a_source_opens_as_a_notebook(tmp_path: Path) -> None:
     before = files(settings)
     source = (root / first).read_bytes()
     with started(root, tmp_path, "module", "open", "01", PYTHONDONTWRITEBYTECODE="1") as lab:
-        lab.page.goto(f"{lab.base}/")
+        lab.page.goto(lab.address)
         lab.page.locator(f"{PANEL} .jp-Notebook .jp-MarkdownCell h1").first.wait_for()
         lab.choose_kernel()
         lab.shot("source")
+        lab.page.locator(".jp-FileBrowser .jp-BreadCrumbs-home").click()
         for name in second.parts:
             lab.page.locator(".jp-FileBrowser .jp-DirListing-item", has_text=name).first.dblclick()
         lab.page.locator(f"{PANEL} h1", has_text="02").first.wait_for()

@@ -61,10 +61,10 @@ def lab(released: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[La
 
 def test_a_newcomer_sees_the_notebook_and_nothing_that_asks(lab: Lab) -> None:
     with lab.page.expect_response(lambda r: "/api/workspaces" in r.url and r.request.method == "PUT"):      # all is where it belongs
-        lab.page.goto(f"{lab.base}/")
+        lab.page.goto(lab.address)
     lab.arrived(path_of(FIRST))
     lab.shot("first")
-    assert lab.page.locator(".jp-FileBrowser .jp-DirListing-item", has_text="modules").is_visible()
+    assert lab.page.locator(".jp-FileBrowser .jp-DirListing-item", has_text=FIRST.notebook.name).is_visible()
     assert lab.page.locator(".jp-Dialog, .Toastify__toast").all_inner_texts() == []
 
 

@@ -109,15 +109,15 @@ def running(course: Course) -> dict[str, Any] | None:
 def _join(server: dict[str, Any], path: Path, say: Callable[[str], None], *, browser: bool) -> int:
     """Open a notebook in a JupyterLab that runs; the browser, which has been there, needs no token."""
     page = server["url"].rstrip("/") + _page(path)
-    say(f"JupyterLab runs for this folder already; the notebook is at\n{page}" + (f"&token={server['token']}" if server["token"] else ""))
+    say(f"JupyterLab runs for this folder already; the notebook is at\n{page}" + (f"?token={server['token']}" if server["token"] else ""))
     if browser:
         webbrowser.open(page)
     return ExitCode.OK
 
 
 def _page(path: Path) -> str:
-    """The notebook, beside the course's folders."""
-    return f"/lab/tree/{quote(path.as_posix())}?file-browser-path=/"
+    """Where JupyterLab shows a notebook: without a query, for to the address that it prints it adds one of its own."""
+    return f"/lab/tree/{quote(path.as_posix())}"
 
 
 def _mark(course: Course) -> str:
