@@ -32,7 +32,7 @@ from typing import Any
 from tito import history, journal
 from tito import state as progress
 from tito.cells import read_notebook
-from tito.cli.module import overview
+from tito.cli.status import overview
 from tito.course import Course
 from tito.errors import TitoError
 from tito.export import module_text, write_files

@@ -64,7 +64,10 @@ class Lab:
         self.arrived(path)
 
     def arrived(self, path: Path) -> None:
-        cells = len(json.loads((self.root / path).read_text(encoding="utf-8"))["cells"])
+        self.whole(len(json.loads((self.root / path).read_text(encoding="utf-8"))["cells"]))
+
+    def whole(self, cells: int) -> None:
+        """Wait until so many cells are there, and a kernel that has nothing to do."""
         self.page.wait_for_function(READY, arg=[PANEL, IDLE, cells])
 
     def choose_kernel(self) -> None:

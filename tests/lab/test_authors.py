@@ -10,6 +10,7 @@ import pytest
 
 from tests.lab.browser import PANEL, started
 from tests.modules.shelf import COURSE, MODULES
+from tito.dev.source import notebook
 
 
 def files(folder: Path) -> set[str]:
@@ -36,6 +37,7 @@ def test_a_source_opens_as_a_notebook(tmp_path: Path) -> None:
             lab.page.locator(".jp-FileBrowser .jp-DirListing-item", has_text=name).first.dblclick()
         lab.page.locator(f"{PANEL} h1", has_text="02").first.wait_for()
         lab.choose_kernel()
+        lab.whole(len(notebook(MODULES[1].source)["cells"]))
         where = lab.new_cell("import sys, tito; print(tito.__file__)")
         assert Path(lab.printed(where).strip()) == root / "tito" / "__init__.py"
     assert files(settings) == before and (root / first).read_bytes() == source

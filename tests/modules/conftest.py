@@ -57,9 +57,9 @@ class Edition:
         return Course(self.root).module(module.name).read()
 
     def files(self) -> dict[str, bytes]:
-        """Every file that counts: all but the lock and compiled code."""
+        """Every file that counts: all but the lock, what is remembered of tests, and compiled code."""
         return {p.relative_to(self.root).as_posix(): p.read_bytes() for p in sorted(self.root.rglob("*"))
-                if p.is_file() and p.name != "lock" and "__pycache__" not in p.parts}
+                if p.is_file() and p.name not in ("lock", "tested.json") and "__pycache__" not in p.parts}
 
 
 @pytest.fixture

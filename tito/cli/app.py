@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from tito.cli import completion
-from tito.cli.app_dev import dev_app
+from tito.cli.app_author import dev_app
 from tito.cli.app_milestone import milestone_app
 from tito.cli.app_module import module_app
 from tito.cli.app_progress import progress_app
