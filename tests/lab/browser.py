@@ -159,6 +159,7 @@ def started(root: Path, scratch: Path, *words: str, python: str = sys.executable
             browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
             page = browser.new_page(viewport={"width": 1280, "height": 900})
             page.set_default_timeout(90_000)            # for a busy machine
+            assert "/login" not in page.context.request.get(_address(log)).url      # its token lets us in, now and later
             yield Lab(root, f"http://127.0.0.1:{port}", _address(log), page)
             browser.close()
         process.terminate()
