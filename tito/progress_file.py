@@ -6,10 +6,12 @@ is complete, and what is kept of it.  There is no name and no path of anybody's 
 
 from __future__ import annotations
 
+import errno
 import functools
 import json
 import math
 import re
+import struct
 import zipfile
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -40,7 +42,8 @@ MILESTONE = re.compile(r"\d\d_[a-z][a-z0-9_]*")
 DIGEST = re.compile(r"[0-9a-f]{64}")
 MEMBERS, BYTES, ALL_BYTES = 200_000, 64 << 20, 4 << 30
 DAMAGED = (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, NotImplementedError, ValueError, KeyError, TypeError, AttributeError,
-           OverflowError)
+           OverflowError, struct.error, IndexError)
+NO_PLACE = errno.EINVAL                     # the system's word for a place before the file's beginning, which only a damaged file names
 Reads = Mapping[str, Callable[[], bytes]]
 
 
@@ -185,6 +188,8 @@ def opened(course: Course, path: Path) -> Iterator[Archive]:
                         code=ExitCode.ENVIRONMENT) from None
     except DAMAGED as err:
         raise _damaged(path, str(err)) from None
+    except OSError as err:
+        raise _unreadable(path, err) from None
     with archive:
         try:
             _bounded(archive)
@@ -200,7 +205,14 @@ def opened(course: Course, path: Path) -> Iterator[Archive]:
             raise (err if path.name in err.what else _damaged(path, err.why)) from None
         except DAMAGED as err:
             raise _damaged(path, str(err)) from None
+        except OSError as err:
+            raise _unreadable(path, err) from None
         yield found
+
+
+def _unreadable(path: Path, err: OSError) -> Exception:
+    """The file's own fault where it names a place that no file has; else the system's, as it came."""
+    return _damaged(path, "it names a place that it does not have") if err.errno == NO_PLACE else err
 
 
 def _damaged(path: Path, why: str) -> TitoError:

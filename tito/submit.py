@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import struct
 import unicodedata
 import zipfile
 import zlib
@@ -112,7 +113,8 @@ def _earlier(path: Path, student: str, digest: str) -> dict[str, Any] | None:
         with zipfile.ZipFile(path) as archive:
             receipt = json.loads(archive.read(RECEIPT))
             content = archive.read(receipt["notebook"])
-    except (OSError, zipfile.BadZipFile, zlib.error, ValueError, KeyError, TypeError, EOFError, RuntimeError):
+    except (OSError, zipfile.BadZipFile, zlib.error, ValueError, KeyError, TypeError, EOFError, RuntimeError,
+            OverflowError, struct.error, IndexError):
         return None
     whole = hashlib.sha256(content).hexdigest() == receipt.get("sha256") == digest and receipt.get("student") == student
     return receipt if whole and isinstance(receipt.get("time"), str) else None

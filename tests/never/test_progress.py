@@ -314,6 +314,25 @@ def test_any_damage_is_a_clear_error_or_none(edition: Edition, other: Edition, t
             assert answer.code in (0, ExitCode.INTEGRITY), (place, answer.err)
 
 
+@pytest.mark.parametrize("field", [12, 16], ids=["size of the list", "place of the list"])
+@pytest.mark.parametrize("value", [0xFF, 0x01, 0x7F])
+def test_a_list_of_contents_that_stands_nowhere(edition: Edition, other: Edition, tito: Tito, field: int, value: int) -> None:
+    path = Path(export(edition, tito))
+    whole = bytearray(path.read_bytes())
+    whole[len(whole) - 22 + field + 1] ^= value             # in the last record of a zip file, which is 22 bytes long
+    path.write_bytes(whole)
+    refused(other, tito, str(path), "damaged")
+
+
+def test_a_member_that_stands_nowhere(edition: Edition, other: Edition, tito: Tito) -> None:
+    path = Path(export(edition, tito))
+    whole = bytearray(path.read_bytes())
+    first = whole.index(b"PK\x01\x02")
+    whole[first + 42:first + 46] = b"\xff\xff\xff\x7f"
+    path.write_bytes(whole)
+    refused(other, tito, str(path), "damaged")
+
+
 def test_a_file_that_is_not_there(edition: Edition, tito: Tito) -> None:
     assert tito("progress", "import", "nowhere.zip").code == ExitCode.ENVIRONMENT
     assert tito("progress", "import", "modules").code == ExitCode.ENVIRONMENT
