@@ -104,6 +104,15 @@ def test_progress_is_rebuilt_from_what_was_mended_first(student: Student) -> Non
     assert student.doctor("--json").json["completed"] == [1] and student.said() == []
 
 
+def test_a_kernel_written_anew_leaves_no_temporary_file(student: Student, tmp_path: Path) -> None:
+    student.patch.setenv("TMPDIR", str(tmp_path))
+    student.patch.setattr("tempfile.tempdir", None)
+    student.kernel.unlink()
+    before = set(tmp_path.iterdir())
+    student.doctor("--fix")
+    assert student.kernel.is_file() and set(tmp_path.iterdir()) == before
+
+
 def test_of_a_merge_your_side_comes_back(student: Student) -> None:
     FAULTS["a_merge_conflict"].plant(student)
     student.doctor("--fix")

@@ -4,7 +4,9 @@ import copy
 import io
 import json
 import pickle
+import tempfile
 import tracemalloc
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -303,14 +305,11 @@ def test_training_for_the_grid_is_better_than_rounding_afterwards():
 
 # ---- files -------------------------------------------------------------------------------------
 
-def saved(model, folder=[]):                        # noqa: B006  one folder for all
-    import tempfile
-    from pathlib import Path
-    if not folder:
-        folder.append(tempfile.mkdtemp())
-    path = Path(folder[0]) / "model.npz"
-    Q.save_quantized(model, path)
-    return path.read_bytes()
+def saved(model):
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "model.npz"
+        Q.save_quantized(model, path)
+        return path.read_bytes()
 
 
 def npz(**arrays):

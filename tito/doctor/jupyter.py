@@ -7,6 +7,7 @@ import os
 import socket
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -62,8 +63,9 @@ def _ours(python: str) -> bool:
 
 def _again(visit: Visit, path: Path) -> str:
     old = f"; the old one is {aside(visit.course, path)}" if path.exists() else ""
-    done = subprocess.run([sys.executable, "-m", "ipykernel", "install", "--prefix", sys.prefix], capture_output=True, text=True,
-                          encoding="utf-8", errors="replace", timeout=PATIENCE)
+    with tempfile.TemporaryDirectory() as folder:           # ipykernel leaves an empty folder among the temporary ones
+        done = subprocess.run([sys.executable, "-m", "ipykernel", "install", "--prefix", sys.prefix], capture_output=True, text=True,
+                              encoding="utf-8", errors="replace", timeout=PATIENCE, env={**os.environ, "TMPDIR": folder})
     if done.returncode:
         raise TitoError("ipykernel could not write it", why=done.stderr.strip()[-200:])
     return "the kernel was written anew" + old
