@@ -11,9 +11,7 @@ import functools
 import json
 import math
 import re
-import struct
 import zipfile
-import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -22,7 +20,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from tito import history
+from tito import history, zips
 from tito import state as progress
 from tito.course import Course, Module
 from tito.errors import ExitCode, TitoError
@@ -41,8 +39,7 @@ EXPORTED = re.compile(r"tinytorch(/[a-z_][a-z0-9_]*)+\.py")
 MILESTONE = re.compile(r"\d\d_[a-z][a-z0-9_]*")
 DIGEST = re.compile(r"[0-9a-f]{64}")
 MEMBERS, BYTES, ALL_BYTES = 200_000, 64 << 20, 4 << 30
-DAMAGED = (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, NotImplementedError, ValueError, KeyError, TypeError, AttributeError,
-           OverflowError, struct.error, IndexError)
+DAMAGED = (*zips.DAMAGED, KeyError, TypeError, AttributeError)
 NO_PLACE = errno.EINVAL                     # the system's word for a place before the file's beginning, which only a damaged file names
 Reads = Mapping[str, Callable[[], bytes]]
 
@@ -98,7 +95,7 @@ def pack(course: Course, state: State, path: Path) -> tuple[int, list[str]]:
                 modules[module.folder.name] = {"saved": found.saved, "released": _original(module)}
                 for name, content in ((NOTEBOOK, found.notebook), (PACKAGE, found.package)):
                     if content is not None:
-                        _add(archive, f"{folder}/{name}", content)
+                        zips.add(archive, f"{folder}/{name}", content)
             for name in history.names(course, module):
                 try:
                     files = _kept(course, module, name)
@@ -106,18 +103,12 @@ def pack(course: Course, state: State, path: Path) -> tuple[int, list[str]]:
                     unread.append(name)
                     continue
                 for copy, content in files.items():
-                    _add(archive, f"{folder}/history/{name}/{copy}", content)
+                    zips.add(archive, f"{folder}/history/{name}/{copy}", content)
                 count += 1
         about = {"schema_version": SCHEMA, "course": read_settings(course.root / "settings.ini").course.id, "modules": modules,
                  "state": json.loads(state.to_bytes())}
-        _add(archive, ABOUT, to_json(about))
+        zips.add(archive, ABOUT, to_json(about))
     return count, unread
-
-
-def _add(archive: zipfile.ZipFile, name: str, content: bytes) -> None:
-    info = zipfile.ZipInfo(name)                # dated 1980, whatever the clock says
-    info.compress_type = zipfile.ZIP_DEFLATED
-    archive.writestr(info, content)
 
 
 def _kept(course: Course, module: Module, name: str) -> dict[str, bytes]:
@@ -232,7 +223,7 @@ def _bounded(archive: zipfile.ZipFile) -> None:
         match = MEMBER.fullmatch(member.filename)
         if member.filename != ABOUT and (match is None or match[3] and not _plain(match[3], match[4])):
             raise ValueError(f"it holds {member.filename!r}")
-        if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        if member.compress_type not in zips.METHODS:
             raise ValueError("it is packed in a way that tito does not use")
         with archive.open(member) as file:
             while file.read(1 << 20):

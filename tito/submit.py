@@ -5,16 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-import struct
 import unicodedata
 import zipfile
-import zlib
 from datetime import datetime
 from io import BytesIO
 from pathlib import Path
 from typing import Any
 
-from tito import released, state
+from tito import released, state, zips
 from tito.cells import read_notebook
 from tito.cli.results import Report
 from tito.cli.version import installed
@@ -27,7 +25,6 @@ SCHEMA = 1
 RECEIPT, FOLDER, REMEMBERED = "receipt.json", "submissions", ".tito/student.json"
 NAME = re.compile(r"\w[\w .@+'-]*")
 NAME_BYTES = 120                        # so that the file's name stays below what file systems take
-NEVER = (1980, 1, 1, 0, 0, 0)           # the date of a zip's members: the same content makes the same file
 
 
 def submit(course: Course, module: Module, *, name: str = "", to: Path | None = None) -> Report:
@@ -113,8 +110,7 @@ def _earlier(path: Path, student: str, digest: str) -> dict[str, Any] | None:
         with zipfile.ZipFile(path) as archive:
             receipt = json.loads(archive.read(RECEIPT))
             content = archive.read(receipt["notebook"])
-    except (OSError, zipfile.BadZipFile, zlib.error, ValueError, KeyError, TypeError, EOFError, RuntimeError,
-            OverflowError, struct.error, IndexError):
+    except (OSError, *zips.DAMAGED, KeyError, TypeError):
         return None
     whole = hashlib.sha256(content).hexdigest() == receipt.get("sha256") == digest and receipt.get("student") == student
     return receipt if whole and isinstance(receipt.get("time"), str) else None
@@ -124,9 +120,7 @@ def _packed(name: str, content: bytes, receipt: dict[str, Any]) -> bytes:
     buffer = BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
         for member, data in ((name, content), (RECEIPT, _json(receipt))):
-            info = zipfile.ZipInfo(member, NEVER)
-            info.compress_type, info.create_system, info.external_attr = zipfile.ZIP_DEFLATED, 3, 0o100644 << 16
-            archive.writestr(info, data)
+            zips.add(archive, member, data)
     return buffer.getvalue()
 
 

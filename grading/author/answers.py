@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import io
-import json
 import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from grading.author.release import EPOCH
+from tito import zips
 from tito.cells import document
 from tito.cli.results import Report
 from tito.course import Course, Module
 from tito.dev.source import Notebook, notebook, strip
 from tito.errors import ExitCode, TitoError
 from tito.export import SOLUTION_MARK
-from tito.journal import write_atomically
+from tito.journal import to_json, write_atomically
 from tito.ladder.answers import MEMBER, SCHEMA, fingerprint
 
 
@@ -44,9 +43,7 @@ def packed(module: Module) -> bytes:
             "released_sha256": fingerprint(document(strip(source), module.notebook))}
     file = io.BytesIO()
     with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
-        entry = zipfile.ZipInfo(MEMBER, EPOCH)
-        entry.compress_type = zipfile.ZIP_DEFLATED
-        archive.writestr(entry, json.dumps(data, indent=1, ensure_ascii=False, sort_keys=True) + "\n")
+        zips.add(archive, MEMBER, to_json(data))
     return file.getvalue()
 
 

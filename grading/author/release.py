@@ -13,6 +13,7 @@ from typing import Any
 
 from grading.assignment import Assignment, freeze
 from grading.term import Term
+from tito import zips
 from tito.cli.results import Report
 from tito.course import Module
 from tito.dev.edition import make_edition
@@ -21,7 +22,6 @@ from tito.journal import write_atomically
 
 RELEASES = "releases.json"
 SCHEMA = 1
-EPOCH = (1980, 1, 1, 0, 0, 0)           # the earliest that a zip can say
 
 
 def release(term: Term, modules: Sequence[Module], *, to: Path | None) -> Report:
@@ -62,10 +62,8 @@ def _zipped(term: Term) -> bytes:
         edition = Path(stage, term.settings.course.id)
         make_edition(term.course, edition)
         for path in sorted(p for p in edition.rglob("*") if p.is_file()):
-            entry = zipfile.ZipInfo(path.relative_to(stage).as_posix(), EPOCH)
-            entry.compress_type = zipfile.ZIP_DEFLATED
-            entry.external_attr = (0o100755 if path.stat().st_mode & 0o100 else 0o100644) << 16
-            archive.writestr(entry, path.read_bytes())
+            mode = 0o100755 if path.stat().st_mode & 0o100 else zips.FILE
+            zips.add(archive, path.relative_to(stage).as_posix(), path.read_bytes(), mode=mode)
     return packed.getvalue()
 
 

@@ -8,7 +8,6 @@ import stat
 import struct
 import unicodedata
 import zipfile
-import zlib
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,16 +15,17 @@ from datetime import UTC, datetime, tzinfo
 from itertools import pairwise
 from typing import IO
 
+from tito import zips
+
 NOTEBOOK, ZIP, JUNK = ".ipynb", ".zip", ("__MACOSX", "__pycache__")
 MB = 1 << 20
 FILE_BYTES = 50 * MB                # of one notebook, and of one student's zip
 DIRECTORY_BYTES = 8 * MB            # an archive's list of members
 NAME, DEPTH = 1000, 20              # letters of a path, folders in it
 RATIO, RATIO_FROM = 500, 10 * MB    # a larger member that unpacks to more times its packed size is a bomb
-METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)    # zipfile unpacks all others without a bound
 ENCRYPTED = 0x1 | 0x40 | 0x2000
 UTF8 = 0x800
-DAMAGED = (zipfile.BadZipFile, zlib.error, struct.error, EOFError, OSError, RuntimeError, ValueError, OverflowError, IndexError)
+DAMAGED = (OSError, *zips.DAMAGED)
 
 
 @dataclass(frozen=True)
@@ -142,7 +142,7 @@ def _trouble(info: zipfile.ZipInfo) -> str:
         return "it is encrypted"
     if suffix(info.orig_filename) not in (NOTEBOOK, ZIP):
         return ""
-    if info.compress_type not in METHODS:
+    if info.compress_type not in zips.METHODS:
         return f"it is packed by method {info.compress_type}, and only stored and deflated members are read"
     if info.file_size > FILE_BYTES:
         return f"it is larger than {FILE_BYTES // MB} MB"

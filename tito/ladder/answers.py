@@ -5,11 +5,11 @@ from __future__ import annotations
 import ast
 import json
 import zipfile
-import zlib
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from tito import zips
 from tito.cells import Document, read_notebook
 from tito.course import Course, Module
 from tito.errors import ExitCode, TitoError
@@ -19,8 +19,7 @@ from tito.state import code_sha256
 SCHEMA = 1
 MEMBER = "answers.json"
 PACKED, UNPACKED = 1 << 20, 4 << 20     # bytes; the whole course's answers take a tenth
-DAMAGED = (zipfile.BadZipFile, zlib.error, OSError, EOFError, KeyError, ValueError, TypeError, RuntimeError, NotImplementedError,
-           OverflowError, AttributeError, RecursionError)
+DAMAGED = (OSError, *zips.DAMAGED, KeyError, TypeError, AttributeError)
 
 
 @dataclass(frozen=True)
@@ -79,7 +78,7 @@ def _member(path: Path) -> bytes:
         raise ValueError(f"it is larger than {PACKED >> 20} MB")
     with zipfile.ZipFile(path) as archive:
         found = archive.getinfo(MEMBER)
-        if found.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        if found.compress_type not in zips.METHODS:
             raise ValueError("it is packed in a way that cannot be unpacked within bounds")
         with archive.open(found) as packed:
             content = packed.read(UNPACKED + 1)
