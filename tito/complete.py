@@ -67,7 +67,7 @@ def standing(course: Course, module: Module) -> tuple[Record | None, bool]:
         work = read(module, whole=True)
         original = read_notebook(released(module)) if released(module).exists() else None
         begun = original is None or progress.code_sha256(work.document) != progress.code_sha256(original)
-        target = course.package.joinpath(*work.document.default_exp.split(".")).with_suffix(".py")
+        target = course.exported(work.document.default_exp)
         if not work.document.default_exp or not target.is_file():
             return None, begun
         content = target.read_bytes()
@@ -143,7 +143,7 @@ def _export(course: Course, stage: Path, document: Document) -> str:
     """Write the module into the staged package; its file, relative to the root."""
     from tito.export import module_text, write_package
     write_package(stage / "tinytorch", {document.default_exp: module_text(document, _header(course, document))})
-    return "/".join(["tinytorch", *document.default_exp.split(".")]) + ".py"
+    return course.exported(document.default_exp).relative_to(course.root).as_posix()
 
 
 def _try_out(course: Course, stage: Path, module: Module, document: Document) -> list[str]:

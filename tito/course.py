@@ -75,6 +75,10 @@ class Course:
     def package(self) -> Path:
         return self.root / "tinytorch"
 
+    def exported(self, name: str) -> Path:
+        """The file of the package that a document's `default_exp` means: "core.tensor" is tinytorch/core/tensor.py."""
+        return self.package.joinpath(*name.split(".")).with_suffix(".py")
+
     @cached_property
     def modules(self) -> tuple[Module, ...]:
         found = []

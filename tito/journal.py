@@ -260,15 +260,17 @@ def inside(path: str) -> str:
     return path
 
 
+def aside(root: Path, path: Path, stamp: str) -> str:
+    """Move a file or a folder below `.tito/aside`, keeping it; its new name."""
+    place = root / ".tito" / "aside" / f"{stamp}-{path.name.lstrip('.')}"
+    place.parent.mkdir(parents=True, exist_ok=True)
+    path.replace(place)
+    return place.relative_to(root).as_posix()
+
+
 def set_aside(root: Path, stamp: str) -> list[str]:
-    """Move journals that cannot be read to `.tito/aside`, keeping them; their names."""
-    moved = []
-    for name in (PREPARING, PENDING, UNDOING):
-        if (root / ".tito" / name).exists():
-            moved.append(f".tito/aside/{stamp}-{name}")
-            (root / ".tito" / "aside").mkdir(exist_ok=True)
-            (root / ".tito" / name).replace(root / moved[-1])
-    return moved
+    """Put journals aside that cannot be read; their names."""
+    return [aside(root, path, stamp) for name in (PREPARING, PENDING, UNDOING) if (path := root / ".tito" / name).exists()]
 
 
 def to_json(value: Any) -> bytes:

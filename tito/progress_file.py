@@ -26,7 +26,7 @@ from tito.course import Course, Module
 from tito.errors import ExitCode, TitoError
 from tito.history import Entry
 from tito.journal import to_json
-from tito.released import released
+from tito.released import exported, released
 from tito.settings import read_settings
 from tito.state import Record, State
 from tito.versions import same
@@ -66,7 +66,7 @@ def snapshot(course: Course, module: Module, state: State) -> Snapshot:
     found = Snapshot(record=record, started=module.number in state.started)
     if module.notebook.is_file():
         found = replace(found, notebook=module.notebook.read_bytes(), saved=module.notebook.stat().st_mtime_ns)
-    path = package_file(course, module) if record else None
+    path = exported(course, module) if record else None
     return replace(found, package=path.read_bytes()) if path and path.is_file() else found
 
 
@@ -74,13 +74,6 @@ def written(module: Module, found: Snapshot) -> bool:
     """Whether there is anything in the notebook that was not there when it was released."""
     original = released(module)
     return found.notebook is not None and not (original.is_file() and same(found.notebook, original.read_bytes()))
-
-
-def package_file(course: Course, module: Module) -> Path | None:
-    """Where a module's code is exported to, as its released notebook says."""
-    from tito.cells import read_notebook
-    name = read_notebook(released(module)).default_exp
-    return course.package.joinpath(*name.split(".")).with_suffix(".py") if name else None
 
 
 def pack(course: Course, state: State, path: Path) -> tuple[int, list[str]]:

@@ -17,7 +17,8 @@ from tito.course import Course, Module
 from tito.errors import TitoError
 from tito.history import Entry
 from tito.journal import Change
-from tito.progress_file import Archive, Snapshot, package_file, snapshot, written
+from tito.progress_file import Archive, Snapshot, snapshot, written
+from tito.released import exported
 from tito.state import Passed, Record, State
 from tito.versions import cells, same
 
@@ -92,7 +93,7 @@ def _take(course: Course, module: Module, state: State, ours: Snapshot, theirs: 
     changes = []
     if theirs.notebook is not None and not equal:
         changes.append(Change(module.notebook.relative_to(course.root).as_posix(), theirs.notebook, theirs.saved))
-    path = package_file(course, module)
+    path = exported(course, module)
     if theirs.package is not None and path is not None:
         changes.append(Change(path.relative_to(course.root).as_posix(), theirs.package))
     kept = bool(changes) and not equal and (written(module, ours) or ours.record is not None)
@@ -116,7 +117,7 @@ def _keep(course: Course, module: Module, theirs: Snapshot) -> bool:
     if theirs.notebook is None or any(same(content, theirs.notebook) for content in _kept(course, module, notebook)):
         return False
     files = {notebook: ("0-" + module.notebook.name, theirs.notebook)}
-    path = package_file(course, module)
+    path = exported(course, module)
     if theirs.package is not None and path is not None:
         files[path.relative_to(course.root).as_posix()] = ("1-" + path.name, theirs.package)
     entry = Entry(Path(history.new_name(course, module, "import")), "import", progress.now(),

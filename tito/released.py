@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tito.cells import Document, document
-from tito.course import Module
+from tito.cells import Document, document, read_notebook
+from tito.course import Course, Module
 from tito.errors import ExitCode, TitoError
 from tito.repair import repair
 
@@ -30,6 +30,12 @@ class Work:
 def released(module: Module) -> Path:
     """The untouched copy of a module's notebook, which only an edition has."""
     return module.folder / ".released" / module.notebook.name
+
+
+def exported(course: Course, module: Module) -> Path | None:
+    """Where a module's code is exported to, as its released notebook says; None where it does not say."""
+    name = read_notebook(released(module)).default_exp
+    return course.exported(name) if name else None
 
 
 def read(module: Module, *, whole: bool = False) -> Work:

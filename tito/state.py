@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
@@ -128,6 +129,11 @@ def code_sha256(document: Document) -> str:
 
 def now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def stamp() -> str:
+    """The same as a part of a file's name."""
+    return re.sub(r"\W", "", now())
 
 
 def missing_before(course: Course, state: State, module: Module) -> list[Module]:

@@ -28,7 +28,7 @@ def run(course: Course, texts: Sequence[str], *, rounds: int = ROUNDS, least: fl
     from tito.bench.cases import CASES
     modules, names = catalogue(course)
     wanted = {course.module(text).number for text in texts}
-    there = {number for path, number in modules.items() if course.package.joinpath(*path.split(".")).with_suffix(".py").exists()}
+    there = {number for path, number in modules.items() if course.exported(path).exists()}
     if missing := sorted(wanted - there):
         module = course.module(str(missing[0]))
         raise TitoError(f"module {module.label} is not in your tinytorch yet", fix=_next(course, module.number))

@@ -36,7 +36,7 @@ def rebuild(course: Course) -> Overview:
     """Test every notebook again and write progress anew; what cannot be read is kept aside."""
     from tito.complete import standing
     with progress.locked(course, recover=False):
-        stamp = re.sub(r"\W", "", progress.now())
+        stamp = progress.stamp()
         aside = _recover_or_set_aside(course, stamp)
         old = _readable(course)
         state = State(milestones=old.milestones if old else {})     # no notebook tells of them
@@ -45,9 +45,7 @@ def rebuild(course: Course) -> Overview:
             state = state.with_module(module.number, record, started=begun or bool(old and module.number in old.started))
         path = course.root / progress.STATE
         if old is None:
-            aside.append(f".tito/aside/{stamp}-state.json")
-            (course.root / ".tito/aside").mkdir(exist_ok=True)
-            path.replace(course.root / aside[-1])
+            aside.append(journal.aside(course.root, path, stamp))
         journal.write_atomically(path, state.to_bytes())
     return replace(_overview(course, state, detailed=True), rebuilt=True, aside=tuple(aside))
 

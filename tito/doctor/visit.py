@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -74,15 +73,12 @@ Look = Callable[[Visit], Iterator[Check]]
 
 def aside(course: Course, path: Path) -> str:
     """Move a file or a folder below `.tito/aside`; its new place."""
-    place = course.root / ".tito" / "aside" / f"{stamp()}-{path.name.lstrip('.')}"
-    place.parent.mkdir(parents=True, exist_ok=True)
-    path.replace(place)
-    return place.relative_to(course.root).as_posix()
+    return journal.aside(course.root, path, state.stamp())
 
 
 def put(course: Course, changes: Sequence[Change], what: str) -> str:
     """Write files, all or none, keeping what they replace; where it is kept.  Call it under the lock."""
-    entry = f".tito/aside/{stamp()}-{what}"
+    entry = f".tito/aside/{state.stamp()}-{what}"
     journal.commit(course.root, changes, entry, {"schema_version": 1, "action": "mend", "when": state.now()})
     return f"what stood there is in {entry}"
 
@@ -96,7 +92,3 @@ def put_notebook(course: Course, module: Module, content: bytes) -> str:
         return put(course, [change], module.folder.name)
     history.keep(course, module, "mend", [change], progress)
     return f"what stood there is kept: tito module undo {module.number:02d}"
-
-
-def stamp() -> str:
-    return re.sub(r"\W", "", state.now())

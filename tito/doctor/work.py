@@ -14,12 +14,12 @@ from tito import history, journal, state
 from tito.cells import read_notebook
 from tito.course import Course, Module
 from tito.doctor.check import Check, listed, spoilt, warning
-from tito.doctor.visit import Look, Visit, aside, put, stamp
+from tito.doctor.visit import Look, Visit, aside, put
 from tito.errors import ExitCode, TitoError
 from tito.export import GENERATED, entry, module_text
 from tito.journal import Change
 from tito.package import skeleton
-from tito.released import read, released
+from tito.released import exported, read, released
 from tito.settings import read_settings
 
 STATUS = "tito module status"           # any command that takes the lock settles what was interrupted
@@ -60,7 +60,7 @@ def _recovered(visit: Visit) -> str:
 
 def _given_up(visit: Visit) -> str:
     with state.locked(visit.course, recover=False):
-        return f"it was put aside: {listed(journal.set_aside(visit.root, stamp()))}"
+        return f"it was put aside: {listed(journal.set_aside(visit.root, state.stamp()))}"
 
 
 def progress(visit: Visit) -> Iterator[Check]:
@@ -124,8 +124,8 @@ def top(visit: Visit) -> Iterator[Check]:
     frame = [visit.course.package / "__init__.py"]
     for module in visit.course.modules:
         with suppress(TitoError):               # the look `released` tells
-            target = _target(visit.course, module)
-            frame += [folder / "__init__.py" for folder in target.parents if folder.is_relative_to(visit.course.package)]
+            if target := exported(visit.course, module):
+                frame += [folder / "__init__.py" for folder in target.parents if folder.is_relative_to(visit.course.package)]
     broken = [path for path in dict.fromkeys(frame) if not _sound(path)]
     if broken:
         names = listed([visit.name(path) for path in broken])
@@ -157,7 +157,9 @@ def _framed(course: Course) -> str:
 def package(visit: Visit) -> Iterator[Check]:
     """It has what you completed, as it was exported."""
     for module in visit.course.modules:
-        record, target = visit.state.completed.get(module.number), _target(visit.course, module)
+        record, target = visit.state.completed.get(module.number), exported(visit.course, module)
+        if target is None:
+            continue
         name, again = visit.name(target), f"tito module complete {module.number:02d}"
         if record is None:
             if target.is_file():
@@ -173,13 +175,7 @@ def package(visit: Visit) -> Iterator[Check]:
             continue
         else:
             continue
-        yield check.by(partial(_exported, visit.course, module)) if same else check
-
-
-def _target(course: Course, module: Module) -> Path:
-    """Where a module is exported to, as its released notebook says."""
-    where = read_notebook(released(module)).default_exp
-    return course.package.joinpath(*where.split(".")).with_suffix(".py")
+        yield check.by(partial(_exported_again, visit.course, module, target)) if same else check
 
 
 def _unchanged(module: Module, notebook_sha256: str) -> bool:
@@ -190,7 +186,7 @@ def _unchanged(module: Module, notebook_sha256: str) -> bool:
         return False
 
 
-def _exported(course: Course, module: Module) -> str:
+def _exported_again(course: Course, module: Module, target: Path) -> str:
     """Export the notebook that was completed once more; what stood there is kept."""
     with state.locked(course):
         now = state.load(course)
@@ -199,7 +195,7 @@ def _exported(course: Course, module: Module) -> str:
         content = module_text(document, module.notebook.relative_to(course.root).as_posix()).encode()
         if state.code_sha256(document) != record.notebook_sha256:
             raise TitoError("the notebook was changed meanwhile", code=ExitCode.INTEGRITY)
-        path = _target(course, module).relative_to(course.root).as_posix()
+        path = target.relative_to(course.root).as_posix()
         record = replace(record, export_sha256=sha256(content).hexdigest())
         history.keep(course, module, "mend", [Change(path, content)], now.with_module(module.number, record, started=True))
     return f"exported again from the notebook; what stood there is kept: tito module undo {module.number:02d}"
