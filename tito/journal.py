@@ -18,6 +18,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import sha256
+from itertools import count
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -262,8 +263,9 @@ def inside(path: str) -> str:
 
 def aside(root: Path, path: Path, stamp: str) -> str:
     """Move a file or a folder below `.tito/aside`, keeping it; its new name."""
-    place = root / ".tito" / "aside" / f"{stamp}-{path.name.lstrip('.')}"
-    place.parent.mkdir(parents=True, exist_ok=True)
+    folder, name = root / ".tito" / "aside", f"{stamp}-{path.name.lstrip('.')}"
+    folder.mkdir(parents=True, exist_ok=True)
+    place = next(p for n in count(1) if not (p := folder / (name if n == 1 else f"{n}-{name}")).exists())
     path.replace(place)
     return place.relative_to(root).as_posix()
 

@@ -159,6 +159,14 @@ def test_an_unreadable_journal_stops_and_is_kept(root: Path, content: str) -> No
     assert (root / ".tito/aside/then-pending/kept/0-ä.py").read_bytes() == b"old\n"
 
 
+def test_two_of_one_name_put_aside_at_one_moment_are_both_kept(root: Path) -> None:
+    one, other = root / "package" / ".x.new", root / ".tito" / ".x.new"
+    for path in (one, other):
+        path.write_bytes(path.parent.name.encode())
+    names = [journal.aside(root, path, "then") for path in (one, other)]
+    assert [(root / name).read_bytes() for name in names] == [b"package", b".tito"]
+
+
 @pytest.mark.parametrize("path", ["/etc/passwd", "../x", "a/../../x", "C:/x", "a\\b"])
 def test_no_path_leaves_the_folder(path: str) -> None:
     with pytest.raises(ValueError, match="leaves"):
