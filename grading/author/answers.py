@@ -11,7 +11,8 @@ from tito import zips
 from tito.cells import document
 from tito.cli.results import Report
 from tito.course import Course, Module
-from tito.dev.source import Notebook, notebook, strip
+from tito.dev.source import answers as solutions
+from tito.dev.source import notebook, strip
 from tito.errors import ExitCode, TitoError
 from tito.export import SOLUTION_MARK
 from tito.journal import to_json, write_atomically
@@ -39,16 +40,10 @@ def packed(module: Module) -> bytes:
     if not module.source.exists():
         raise TitoError(f"{module.label} has no source here", why=f"expected at {module.source}", fix="run this in the course repository")
     source = notebook(module.source)
-    data = {"schema_version": SCHEMA, "module": module.label, "answers": _solutions(source),
+    known = {name: SOLUTION_MARK.sub("", text).rstrip("\n") for name, text in solutions(source)}
+    data = {"schema_version": SCHEMA, "module": module.label, "answers": known,
             "released_sha256": fingerprint(document(strip(source), module.notebook))}
     file = io.BytesIO()
     with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
         zips.add(archive, MEMBER, to_json(data))
     return file.getvalue()
-
-
-def _solutions(source: Notebook) -> dict[str, str]:
-    """{grade_id: the answer's cell, without the marks of the solution}."""
-    code = (cell for cell in source["cells"] if cell["cell_type"] == "code")
-    return {marks["grade_id"]: SOLUTION_MARK.sub("", cell["source"]).rstrip("\n") for cell in code
-            if (marks := cell["metadata"].get("nbgrader", {})).get("solution") and not marks.get("grade")}

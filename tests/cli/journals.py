@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -18,7 +19,13 @@ STEPS = 80                  # more than there are
 
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
-    folder = tmp_path / "a ü"
+    return fresh(tmp_path / "a ü")
+
+
+def fresh(folder: Path) -> Path:
+    """The folder as it was before any change, and nothing else in it."""
+    if folder.exists():
+        shutil.rmtree(folder)
     for path, content in OLD.items():
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
         (folder / path).write_bytes(content)

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from tests.cli.journals import CHANGES, ENTRY, OLD, STEPS, root, settled
+from tests.cli.journals import CHANGES, ENTRY, STEPS, fresh, root, settled
 from tito import journal
 from tito.errors import ExitCode, TitoError
 
@@ -60,10 +60,7 @@ def test_a_commit_changes_everything(root: Path) -> None:
 def test_killed_at_every_step(root: Path) -> None:
     outcomes = []
     for steps in range(STEPS):
-        shutil.rmtree(root)
-        for path, content in OLD.items():
-            (root / path).parent.mkdir(parents=True, exist_ok=True)
-            (root / path).write_bytes(content)
+        fresh(root)
         code = run(root, steps, "commit")
         journal.recover(root)
         outcomes.append(settled(root))
@@ -77,10 +74,7 @@ def test_killed_at_every_step(root: Path) -> None:
 
 def test_killed_while_recovering(root: Path) -> None:
     for steps in range(STEPS):
-        shutil.rmtree(root)
-        for path, content in OLD.items():
-            (root / path).parent.mkdir(parents=True, exist_ok=True)
-            (root / path).write_bytes(content)
+        fresh(root)
         journal._prepare(root, CHANGES, ENTRY, {})
         (root / ".tito/preparing").replace(root / ".tito/pending")
         code = run(root, steps, "recover")
@@ -95,10 +89,7 @@ def test_killed_while_putting_back(root: Path, monkeypatch: pytest.MonkeyPatch) 
         raise OSError(errno.EIO, "Input/output error")
 
     for steps in range(STEPS):
-        shutil.rmtree(root)
-        for path, content in OLD.items():
-            (root / path).parent.mkdir(parents=True, exist_ok=True)
-            (root / path).write_bytes(content)
+        fresh(root)
         with monkeypatch.context() as patched, pytest.raises(OSError, match="output"):
             patched.setattr(journal, "_settle", fails)                          # everything is in place already
             patched.setattr(journal, "_put_back", lambda root: None)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import json
 import os
-import shutil
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -13,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from tests.cli.journals import CHANGES, ENTRY, NEW, OLD, STEPS, files, root, settled
+from tests.cli.journals import CHANGES, ENTRY, NEW, OLD, STEPS, files, fresh, root, settled
 from tito import journal
 from tito.errors import ExitCode, TitoError
 
@@ -75,10 +74,7 @@ def test_a_save_at_any_moment_is_kept(root: Path, monkeypatch: pytest.MonkeyPatc
         raise OSError(errno.EIO, "Input/output error")
 
     for at in range(STEPS):
-        shutil.rmtree(root)
-        for name, content in OLD.items():
-            (root / name).parent.mkdir(parents=True, exist_ok=True)
-            (root / name).write_bytes(content)
+        fresh(root)
         editor = Editor(root / path, way, at)
         with monkeypatch.context() as patched:
             beside(editor, patched)

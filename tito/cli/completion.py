@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from typing import Annotated
+from collections.abc import Callable, Sequence
+from typing import Annotated, Any
 
 import typer
 
@@ -37,22 +38,14 @@ def shells(incomplete: str) -> list[str]:
 
 def modules(incomplete: str) -> list[tuple[str, str]]:
     """The numbers of the modules, or their names once a letter is typed, each with its state."""
-    from tito.cli import module
-    try:
-        lines = module.module_list(Course.find()).modules
-    except (TitoError, OSError):                # whatever is wrong is said when the command is run
-        return []
-    return [(text, f"{m.name}, {m.state}") for m in lines for text in _names(incomplete, f"{m.number:02d}", m.number, m.name)]
+    from tito.cli.module import module_list
+    return _offered(incomplete, "02d", lambda: module_list(Course.find()).modules)
 
 
 def milestones(incomplete: str) -> list[tuple[str, str]]:
     """The same of the milestones."""
-    from tito.cli import milestone
-    try:
-        lines = milestone.milestone_list(Course.find()).milestones
-    except (TitoError, OSError):
-        return []
-    return [(text, f"{m.name}, {m.state}") for m in lines for text in _names(incomplete, str(m.number), m.number, m.name)]
+    from tito.cli.milestone import milestone_list
+    return _offered(incomplete, "d", lambda: milestone_list(Course.find()).milestones)
 
 
 def answer() -> int:
@@ -68,8 +61,13 @@ def answer() -> int:
     return int(shell_complete(whole, {}, "tito", ASKED, os.environ[ASKED]))
 
 
-def _names(incomplete: str, short: str, number: int, name: str) -> list[str]:
-    return [short] if not incomplete or incomplete.isdecimal() else [name, f"{number:02d}_{name}"]
+def _offered(incomplete: str, digits: str, lines: Callable[[], Sequence[Any]]) -> list[tuple[str, str]]:
+    short = not incomplete or incomplete.isdecimal()
+    try:
+        return [(text, f"{m.name}, {m.state}") for m in lines()
+                for text in ([f"{m.number:{digits}}"] if short else [m.name, f"{m.number:02d}_{m.name}"])]
+    except (TitoError, OSError):                # whatever is wrong is said when the command is run
+        return []
 
 
 _everywhere = typer.Typer(add_completion=False)

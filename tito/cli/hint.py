@@ -11,7 +11,7 @@ from tito.cells import Document
 from tito.check.names import Uses
 from tito.check.row import Row, number
 from tito.cli.module import next_command, verdict_code
-from tito.cli.results import Hinted
+from tito.cli.results import Hinted, wrong
 from tito.course import Course, Module
 from tito.errors import ExitCode, TitoError
 from tito.ladder import memory
@@ -60,9 +60,8 @@ def _first(verdict: Any, wanted: tuple[str, ...]) -> Row | None:
     """The row to help with: of the check that is meant, else the first that fails, else one made of a cell that raised."""
     if wanted:
         return next((row for row in verdict.rows if row.grade_id == wanted[-1] and row.state != "passed"), None)
-    wrong = [row for row in verdict.rows if row.state not in ("passed", "skipped")]
     troubles = [t for t in verdict.troubles if t.exported or t.solution]
-    return next(iter([*wrong, *map(_row_of, troubles), *(row for row in verdict.rows if row.state == "skipped")]), None)
+    return next(iter([*wrong(verdict), *map(_row_of, troubles), *(row for row in verdict.rows if row.state == "skipped")]), None)
 
 
 def _row_of(trouble: Any) -> Row:

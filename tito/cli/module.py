@@ -124,8 +124,6 @@ def undo(course: Course, module: Module, *, to: str = "") -> Restored:
     return Restored(module.label, what, done.restored, done.removed, command)
 
 
-
-
 def verdict_code(verdict: Any) -> ExitCode:
     """0 all passed, 1 something failed, 4 where it could not be judged at all."""
     if any(row.state == "infra" for row in verdict.rows):

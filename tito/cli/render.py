@@ -20,6 +20,7 @@ from tito.cli.results import (
     Tested,
     Watched,
     number,
+    wrong,
 )
 from tito.cli.results_runs import Benched, MilestoneLine, MilestoneList, MilestoneRun
 from tito.cli.status_words import milestone, sentences
@@ -225,9 +226,9 @@ def _rows(rows: Any, width: int) -> list[Line]:
 
 def _cards(verdict: Any, width: int, *, every: bool) -> list[Line]:
     """The first card in full and one line for each of the others; all of them in full where `every`."""
-    wrong = [row for row in verdict.rows if row.state not in ("passed", "skipped")]
+    rows = wrong(verdict)
     skipped = sum(row.state == "skipped" for row in verdict.rows)
-    full, brief = (wrong, []) if every else (wrong[:1], wrong[1:])
+    full, brief = (rows, []) if every else (rows[:1], rows[1:])
     lines = [line for row in full for line in ([_plain("")] + [_plain(text) for text in row.card(width=min(width, 80))])]
     if brief or skipped:
         lines.append(_plain(""))
@@ -260,9 +261,8 @@ def _notes(notes: tuple[str, ...], width: int) -> list[Line]:
 
 def _stuck(result: Tested) -> list[Line]:
     """Where help is, for who has had the first card."""
-    mistaken = [row for row in result.verdict.rows if row.state not in ("passed", "skipped") and not row.unwritten]
-    return [[("stuck? ", ""), (as_typed(f"tito module hint {result.label[:2]}"), "")]] \
-        if mistaken and result.code == ExitCode.CHECKS_FAILED else []
+    mistaken = result.code == ExitCode.CHECKS_FAILED and not all(row.unwritten for row in wrong(result.verdict))
+    return [[("stuck? ", ""), (as_typed(f"tito module hint {result.label[:2]}"), "")]] if mistaken else []
 
 
 def _next(command: str) -> list[Line]:

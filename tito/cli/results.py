@@ -13,6 +13,11 @@ if TYPE_CHECKING:
     from tito.tested import Outcome
 
 
+def wrong(verdict: Any) -> list[Any]:
+    """The rows of a verdict that have a card: what failed by itself, not what was skipped for that."""
+    return [row for row in verdict.rows if row.state not in ("passed", "skipped")]
+
+
 class Result(Protocol):
     """What every command returns."""
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from tito.course import Course, Module
 from tito.dev.page import MAGIC, Page, Placed, read_page
 from tito.dev.source import CELL_ID, solution_blocks
+from tito.ladder.stubs import is_text
 
 EXPORT_LINES, LARGE_EXPORT_LINES, ALL_LINES = 150, 300, 900
 LARGE = {1, 5, 8, 9, 15, 16, 17, 18, 20}            # modules of which much is asked
@@ -263,16 +264,12 @@ def code_lines(tree: ast.Module) -> int:
     """Lines that do something: without docstrings, imports, blanks and comments."""
     lines: set[int] = set()
     for node in ast.walk(tree):
-        if isinstance(node, ast.stmt) and not isinstance(node, ast.Import | ast.ImportFrom) and not _is_docstring(node):
+        if isinstance(node, ast.stmt) and not isinstance(node, ast.Import | ast.ImportFrom) and not is_text(node):
             inner = [n for n in ast.walk(node) if isinstance(n, ast.stmt) and n is not node]
             end = min((n.lineno for n in inner), default=(node.end_lineno or node.lineno) + 1)
             lines.update(range(node.lineno, max(end, node.lineno + 1)))
             lines.update(d.lineno for d in getattr(node, "decorator_list", []))
     return len(lines)
-
-
-def _is_docstring(node: ast.stmt) -> bool:
-    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
 
 
 RULES: tuple[Callable[[Page], Iterator[Found]], ...] = (

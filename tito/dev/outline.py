@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 
-from tito.dev.source import Notebook, solution_blocks
+from tito.dev.source import Notebook, answers, solution_blocks
 from tito.ladder.stubs import Scope, dotted, walk
 
 SCHEMA = 1
@@ -34,10 +34,8 @@ class Outline:
 
 def outline_file(notebook: Notebook) -> str:
     """outline.json: the outlines of a notebook's answers, by grade_id."""
-    code = (cell for cell in notebook["cells"] if cell["cell_type"] == "code")
-    answers = {marks["grade_id"]: [asdict(o) for o in outlines(cell["source"])] for cell in code
-               if (marks := cell["metadata"].get("nbgrader", {})).get("solution") and not marks.get("grade")}
-    return json.dumps({"schema_version": SCHEMA, "answers": answers}, indent=1, ensure_ascii=False, sort_keys=True) + "\n"
+    known = {name: [asdict(o) for o in outlines(text)] for name, text in answers(notebook)}
+    return json.dumps({"schema_version": SCHEMA, "answers": known}, indent=1, ensure_ascii=False, sort_keys=True) + "\n"
 
 
 def outlines(source: str) -> list[Outline]:

@@ -82,6 +82,14 @@ def solution_blocks(source: str) -> list[tuple[int, int]]:
     return blocks
 
 
+def answers(notebook: Notebook) -> Iterator[tuple[str, str]]:
+    """(grade_id, source) of each code cell that students fill in; written answers, which a person grades, are none."""
+    for cell in notebook["cells"]:
+        marks = cell["metadata"].get("nbgrader", {})
+        if cell["cell_type"] == "code" and marks.get("solution") and not marks.get("grade"):
+            yield marks["grade_id"], cell["source"]
+
+
 def strip(notebook: Notebook) -> Notebook:
     """The student's version, made by nbgrader's own steps in memory: no solutions, no outputs, test cells locked, checksums."""
     preprocessors = _nbgrader()

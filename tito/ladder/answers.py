@@ -13,6 +13,7 @@ from tito import zips
 from tito.cells import Document, read_notebook
 from tito.course import Course, Module
 from tito.errors import ExitCode, TitoError
+from tito.ladder.stubs import Scope, is_text
 from tito.released import released
 from tito.state import code_sha256
 
@@ -137,7 +138,4 @@ def _bare(source: str) -> str:
 
 
 def _docstring(node: ast.AST) -> ast.Expr | None:
-    if not isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
-        return None
-    first = node.body[0]
-    return first if isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant) and isinstance(first.value.value, str) else None
+    return first if isinstance(node, Scope) and is_text(first := node.body[0]) else None

@@ -6,6 +6,7 @@ import ast
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import TypeGuard
 
 Scope = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
 
@@ -41,6 +42,11 @@ def walk(node: ast.AST, scopes: tuple[Scope, ...]) -> Iterator[tuple[ast.stmt, t
         yield from walk(child, (*scopes, child) if isinstance(child, Scope) else scopes)
 
 
+def is_text(node: ast.stmt) -> TypeGuard[ast.Expr]:
+    """Whether a statement is nothing but a text, as a docstring is."""
+    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
+
+
 def dotted(scopes: tuple[Scope, ...]) -> str:
     return ".".join(scope.name for scope in scopes)
 
@@ -60,9 +66,8 @@ def _head(scope: Scope, lines: list[str]) -> list[str]:
     """From the decorators to the end of the docstring."""
     begin = min([scope.lineno, *(d.lineno for d in scope.decorator_list)])
     first = scope.body[0]
-    documented = isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant) and isinstance(first.value.value, str)
     above = min([first.lineno, *(d.lineno for d in getattr(first, "decorator_list", ()))]) - 1
-    head = lines[begin - 1:first.end_lineno if documented else max(above, scope.lineno)]
+    head = lines[begin - 1:first.end_lineno if is_text(first) else max(above, scope.lineno)]
     while len(head) > 1 and (not head[-1].strip() or head[-1].lstrip().startswith("#")):
         head.pop()
     return head

@@ -7,7 +7,7 @@ from dataclasses import replace
 from tito.check.row import Row
 from tito.check.verdict import Verdict
 from tito.cli.hint import hint
-from tito.cli.results import Report, Result
+from tito.cli.results import Report, Result, wrong
 from tito.course import Course, Module
 
 
@@ -15,11 +15,6 @@ def keys(verdict: Verdict) -> str:
     """The line that names the keys."""
     several = "n next card, " if len(wrong(verdict)) > 1 else "n show the card, "
     return f"keys: {f'h hint, {several}' if wrong(verdict) else 'n what comes next, '}r check all again, q quit"
-
-
-def wrong(verdict: Verdict) -> list[Row]:
-    """The rows that have a card."""
-    return [row for row in verdict.rows if row.state not in ("passed", "skipped")]
 
 
 def hint_for(course: Course, module: Module, verdict: Verdict, row: Row) -> Result:

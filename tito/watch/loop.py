@@ -14,13 +14,13 @@ from datetime import datetime
 from tito import state as progress
 from tito.check.verdict import Verdict
 from tito.cli.module import verdict_code
-from tito.cli.results import Report, Result, Tested, Watched
+from tito.cli.results import Report, Result, Tested, Watched, wrong
 from tito.course import Course, Module
 from tito.errors import ExitCode, TitoError
 from tito.released import read
 from tito.tested import remember
 from tito.ui import Screen, as_typed
-from tito.watch.advice import card, hint_for, keys, wrong
+from tito.watch.advice import card, hint_for, keys
 from tito.watch.affected import unchanged
 from tito.watch.keys import CLOSED, CTRL_C, load, pressed, signalled
 from tito.watch.saved import Saved, State
