@@ -22,6 +22,7 @@ from typing import Any
 
 from tito import state as progress
 from tito.course import Course
+from tito.environ import before
 from tito.errors import ExitCode, TitoError
 from tito.journal import write_atomically
 from tito.state import Passed, State
@@ -145,10 +146,9 @@ def run(course: Course, milestone: Milestone, *, seed: int, output: Path, option
     if written.is_file():
         written.unlink()
     arguments = [sys.executable, "-X", "utf8", str(milestone.path), "--seed", str(seed), "--output", str(output), *options]
-    paths = [str(course.root), *filter(None, [os.environ.get("PYTHONPATH")])]
     spoken = f"{getattr(sys.stdout, 'encoding', None) or 'utf-8'}:replace"         # one page, one encoding: -X utf8 is for files
     process = subprocess.Popen(arguments, cwd=course.root,
-                               env={**os.environ, "PYTHONPATH": os.pathsep.join(paths), "PYTHONIOENCODING": spoken})
+                               env={**os.environ, "PYTHONPATH": before("PYTHONPATH", course.root), "PYTHONIOENCODING": spoken})
     try:
         code = process.wait()
     except BaseException:

@@ -17,6 +17,7 @@ from typing import Any
 
 from grading.term import Term
 from tito.cli.lab import require
+from tito.environ import before
 from tito.errors import ExitCode, TitoError
 
 START, STOP = 90.0, 20.0                # seconds
@@ -94,10 +95,9 @@ def _configure(term: Term, home: Path, browser: bool, port: int) -> None:
 def _environment(term: Term, home: Path) -> dict[str, str]:
     places = {name: str(home / name.lower()) for name in ("JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR", "JUPYTERLAB_SETTINGS_DIR",
                                                          "JUPYTERLAB_WORKSPACES_DIR", "IPYTHONDIR")}
-    paths = [str(term.course.root), str(Path(__file__).parents[2]), *filter(None, [os.environ.get("PYTHONPATH")])]
     inherited = {name: value for name, value in os.environ.items() if name not in ("JUPYTER_TOKEN", "JUPYTER_CONFIG_PATH", "JUPYTER_PATH")}
     return {**inherited, **places, "JUPYTER_CONFIG_DIR": str(home / "config"), "JUPYTER_PREFER_ENV_PATH": "1",
-            "PYTHONPATH": os.pathsep.join(paths)}
+            "PYTHONPATH": before("PYTHONPATH", term.course.root, Path(__file__).parents[2])}
 
 
 def _address(process: subprocess.Popen[bytes], home: Path) -> str:

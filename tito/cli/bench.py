@@ -14,6 +14,7 @@ from typing import Any
 from tito import state as progress
 from tito.cli.results_runs import Benched, BenchRow
 from tito.course import Course
+from tito.environ import before
 from tito.errors import ExitCode, TitoError
 from tito.journal import write_atomically
 from tito.milestones import catalogue
@@ -97,12 +98,12 @@ def _next(course: Course, number: int) -> str:
 def _measured(course: Course, titles: list[str], rounds: int, least: float) -> dict[str, Any]:
     """Let a process of its own measure, on one thread: NumPy and torch read that when they are loaded."""
     threads = {f"{name}_NUM_THREADS": "1" for name in ("OPENBLAS", "OMP", "MKL", "VECLIB_MAXIMUM")}
-    paths = [str(course.root), *filter(None, [os.environ.get("PYTHONPATH")])]
+    environment = {**os.environ, **threads, "PYTHONPATH": before("PYTHONPATH", course.root)}
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "found.json"
         arguments = [sys.executable, "-X", "utf8", "-m", "tito.bench", str(path), str(rounds), str(least), *titles]
         try:
-            done = subprocess.run(arguments, cwd=course.root, env={**os.environ, **threads, "PYTHONPATH": os.pathsep.join(paths)},
+            done = subprocess.run(arguments, cwd=course.root, env=environment,
                                   capture_output=True, encoding="utf-8", errors="replace", timeout=PATIENCE, check=False)
         except subprocess.TimeoutExpired:
             raise TitoError(f"measuring did not end within {PATIENCE:.0f} s", fix="name one module, to see where: tito bench 01",

@@ -16,6 +16,7 @@ from typing import Any
 from urllib.parse import quote
 
 from tito.course import Course
+from tito.environ import before
 from tito.errors import ExitCode, TitoError
 
 KERNEL = "python3"                      # this interpreter's
@@ -65,8 +66,8 @@ def environment(course: Course) -> dict[str, str]:
     settings = [Path(__file__).parent / SETTINGS, *([] if course.is_edition else [course.root / AUTHORS])]
     places = {name: str(course.root / ".tito" / "jupyter" / part) for name, part in PLACES.items()} if home_is_shut() else {}
     return {**places, **os.environ, OURS: _mark(course), "JUPYTER_PREFER_ENV_PATH": "1",
-            "PYTHONPATH": _before("PYTHONPATH", course.root), "JUPYTER_CONFIG_PATH": _before("JUPYTER_CONFIG_PATH", *settings),
-            "JUPYTER_PATH": _before("JUPYTER_PATH", Path(sys.prefix) / "share" / "jupyter")}
+            "PYTHONPATH": before("PYTHONPATH", course.root), "JUPYTER_CONFIG_PATH": before("JUPYTER_CONFIG_PATH", *settings),
+            "JUPYTER_PATH": before("JUPYTER_PATH", Path(sys.prefix) / "share" / "jupyter")}
 
 
 def home_is_shut() -> bool:
@@ -122,11 +123,6 @@ def _page(path: Path) -> str:
 
 def _mark(course: Course) -> str:
     return f"{course.root} {sys.executable}"
-
-
-def _before(name: str, *paths: Path) -> str:
-    """A variable that lists paths, with these before what it lists already."""
-    return os.pathsep.join([*map(str, paths), *filter(None, [os.environ.get(name)])])
 
 
 @contextmanager
