@@ -109,12 +109,13 @@ finally:
         os.remove("big")
 if size == 100 << 20:
     {WON}"""),
-    Attack("many-files", "thousands of files", "visible", setup=f"""
-import os
+    Attack("many-files", "thousands of files, kept for a second", "visible", setup=f"""
+import os, time
 os.mkdir("many")
 try:
     for k in range(3000):
         open(f"many/{{k}}", "w").close()
+    time.sleep(1)
 finally:
     made = len(os.listdir("many"))
     for name in os.listdir("many"):
