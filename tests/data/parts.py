@@ -128,9 +128,9 @@ def children(pid: int = 0) -> dict[int, str]:
 
 
 def named_memory() -> set[str]:
-    """The names in /dev/shm, but for locks and the shared memory of others' libraries."""
-    folder = Path("/dev/shm")
-    return {each.name for each in folder.iterdir() if not each.name.startswith(("sem.", "torch_", "psm_"))} if folder.is_dir() else set()
+    """The names in /dev/shm, but for locks, the shared memory of others' libraries, and what the attacks on grading leave there."""
+    folder, others = Path("/dev/shm"), ("sem.", "torch_", "psm_", "tt-redteam-")
+    return {each.name for each in folder.iterdir() if not each.name.startswith(others)} if folder.is_dir() else set()
 
 
 def open_files() -> int:

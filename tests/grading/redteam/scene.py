@@ -17,7 +17,7 @@ from pathlib import Path
 from tests.grading.redteam.targets import CANARY, ROOT, TARGETS
 
 WON = "had-its-way-51c2"            # what an attack on the machine says when nothing stopped it
-MARK = "tt-redteam-mark"            # the name of every file that an attack leaves elsewhere
+MARK = f"tt-redteam-{os.getpid()}-mark"     # begins the name of every file that an attack leaves elsewhere; other test runs have theirs
 OPEN = (Path("/tmp"), Path("/var/tmp"), Path("/dev/shm"))
 
 
