@@ -45,7 +45,7 @@ def test_where_a_new_python_is_started_the_batches_are_the_same() -> None:
 def test_what_a_new_python_cannot_find_is_told() -> None:
     with pytest.raises(TypeError, match="importable"):
         list(DataLoader(Noisy(), 4, num_workers=1, multiprocessing_context="spawn", collate_fn=lambda samples: samples))
-    assert children() == {} or set(children().values()) == {"S"}
+    assert soon(lambda: set(children().values()) <= {"S"})      # at most the process that minds shared memory, asleep
 
 
 def test_an_epoch_is_decided_when_it_begins() -> None:
@@ -244,7 +244,7 @@ def test_two_loaders_at_once_and_one_inside_the_other() -> None:
     small = Subset(Noisy(), range(8))
     inner = [epoch(small, 2) for _ in DataLoader(Noisy(9), 4, num_workers=1)]
     assert inner == [epoch(small, 0)] * 3
-    assert children() == {} or set(children().values()) == {"S"}
+    assert soon(lambda: set(children().values()) <= {"S"})      # at most the process that minds shared memory, asleep
 
 
 def test_a_loader_used_in_a_thread() -> None:
