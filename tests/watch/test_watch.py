@@ -20,6 +20,7 @@ from tito.errors import ExitCode, TitoError
 from tito.watch.loop import current
 
 pty = pytest.importorskip("pty", reason="there are no pseudo terminals here")
+fcntl = pytest.importorskip("fcntl")
 termios = pytest.importorskip("termios")
 
 Tito = Callable[..., Answer]
@@ -37,7 +38,7 @@ class Terminal:
         self.process = subprocess.Popen(
             [sys.executable, "-m", "tito", "watch", "01"], cwd=root, stdin=self.inner, stdout=self.inner, stderr=self.inner,
             env={**kept, "TERM": "xterm-256color", "PYTHONPATH": str(REPOSITORY), "TITO_BOOTSTRAP": "0", **env},
-            start_new_session=True)
+            start_new_session=True, preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0))     # so that Ctrl-C always means something
         self.text, self.seen = "", 0
         self.reader = threading.Thread(target=self._read, daemon=True)
         self.reader.start()
@@ -187,6 +188,13 @@ def test_every_way_out_ends_the_check_under_way_and_leaves_the_terminal_as_it_wa
     assert watch.ended() == code
     assert soon(lambda: gone(judging))
     assert list((tmp_path / "temporary").iterdir()) == []
+
+
+def test_ctrl_c_ends_it_before_it_listens_to_keys(start: Callable[..., Terminal]) -> None:
+    watch = start()
+    watch.until("checking")
+    watch.press(b"\x03")
+    assert watch.ended() == ExitCode.INTERRUPTED
 
 
 def test_off_a_terminal_it_says_what_to_do_instead(edition: Edition, tito: Tito) -> None:
