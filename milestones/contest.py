@@ -156,8 +156,7 @@ class Task:
             timings = tt.compare({entry.name: entry.turn for entry in self.entries}, 1, rounds)
             for entry in self.entries:
                 entry.seconds = timings[entry.name].median
-            first = self.entries[0].seconds
-            if all(first >= entry.less.get("seconds", 0) * entry.seconds for entry in self.entries):
+            if all(times >= least for entry in self.entries for what, times, least in entry.gains(self.entries[0]) if what == "seconds"):
                 break
         return self
 

@@ -22,6 +22,11 @@ Pair = namedtuple("Pair", "x y")
 ALONE = epoch(Noisy(), 0, shuffle=True)
 
 
+def all_have_ended() -> bool:
+    """Whether soon no child is left but, perhaps, the process that minds shared memory, asleep."""
+    return soon(lambda: set(children().values()) <= {"S"})
+
+
 @pytest.mark.parametrize("prefetch_factor", [1, 2, 5])
 @pytest.mark.parametrize("num_workers", [1, 2, 3, 4])
 def test_any_number_of_workers_gives_the_same_batches_to_the_last_bit(num_workers: int, prefetch_factor: int) -> None:
@@ -45,7 +50,7 @@ def test_where_a_new_python_is_started_the_batches_are_the_same() -> None:
 def test_what_a_new_python_cannot_find_is_told() -> None:
     with pytest.raises(TypeError, match="importable"):
         list(DataLoader(Noisy(), 4, num_workers=1, multiprocessing_context="spawn", collate_fn=lambda samples: samples))
-    assert soon(lambda: set(children().values()) <= {"S"})      # at most the process that minds shared memory, asleep
+    assert all_have_ended()
 
 
 def test_an_epoch_is_decided_when_it_begins() -> None:
@@ -244,7 +249,7 @@ def test_two_loaders_at_once_and_one_inside_the_other() -> None:
     small = Subset(Noisy(), range(8))
     inner = [epoch(small, 2) for _ in DataLoader(Noisy(9), 4, num_workers=1)]
     assert inner == [epoch(small, 0)] * 3
-    assert soon(lambda: set(children().values()) <= {"S"})      # at most the process that minds shared memory, asleep
+    assert all_have_ended()
 
 
 def test_a_loader_used_in_a_thread() -> None:

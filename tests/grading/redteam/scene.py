@@ -17,7 +17,8 @@ from pathlib import Path
 from tests.grading.redteam.targets import CANARY, ROOT, TARGETS
 
 WON = "had-its-way-51c2"            # what an attack on the machine says when nothing stopped it
-MARK = f"tt-redteam-{os.getpid()}-mark"     # begins the name of every file that an attack leaves elsewhere; other test runs have theirs
+RUN = f"tt-redteam-{os.getpid()}"   # begins what stands where others see it; other test runs have theirs
+MARK = f"{RUN}-mark"                # begins the name of every file that an attack leaves elsewhere
 OPEN = (Path("/tmp"), Path("/var/tmp"), Path("/dev/shm"))
 
 
@@ -27,7 +28,7 @@ class Scene:
     def __init__(self, folder: Path):
         self.folder, self.term, self.course, self.drop = folder, folder / "term", folder / "course", folder / "drop"
         self.servers = [socket.create_server(("0.0.0.0", 0)), socket.socket(socket.AF_UNIX)]
-        self.servers[1].bind(f"\0tt-redteam-{os.getpid()}")
+        self.servers[1].bind(f"\0{RUN}")
         self.servers[1].listen()
         self.victim = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)", CANARY])
         self._fill()
@@ -59,7 +60,7 @@ class Scene:
         """What the names in the attacks' code stand for."""
         half, quarter = len(WON) // 2, len(CANARY) // 2
         return {"TERM": str(self.term), "COURSE": str(self.course), "DROP": str(self.drop), "PORT": str(self.servers[0].getsockname()[1]),
-                "SOCKET": f"tt-redteam-{os.getpid()}", "HOST": _address(), "MARK": MARK, "VICTIM": str(self.victim.pid),
+                "SOCKET": RUN, "HOST": _address(), "MARK": MARK, "VICTIM": str(self.victim.pid),
                 "WON1": WON[:half], "WON2": WON[half:], "CANARY1": CANARY[:quarter], "CANARY2": CANARY[quarter:]}
 
     def _state(self) -> dict[str, bytes]:
