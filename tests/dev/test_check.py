@@ -1,6 +1,7 @@
 """`tito dev check`: whatever is amiss with a module's checks is said, and nothing is said of good ones."""
 
 import os
+from collections.abc import Iterator
 
 import pytest
 
@@ -10,8 +11,16 @@ from tito.dev.checks import report
 from tito.dev.checks.audit import Audit
 from tito.dev.checks.run import check, digest, load, write
 from tito.errors import TitoError
+from tito.parsing import parsing_in_turn
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="mutations are tried in copies of a process")
+
+
+@pytest.fixture(autouse=True)
+def _in_turn() -> Iterator[None]:
+    """As the command does it: a check is on several threads."""
+    with parsing_in_turn():
+        yield
 
 
 def audit(course: Course, **known: str) -> Audit:

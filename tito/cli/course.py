@@ -69,11 +69,13 @@ def check(names: list[str], *, everything: bool, seed: int, again: bool, write: 
     """Try wrong answers on the modules' checks; only what changed in full, unless modules are named or `everything` is asked for."""
     course = repository("dev check")
     from tito.dev.checks import report, run
+    from tito.parsing import parsing_in_turn
     modules = [course.module(name) for name in names] or list(course.modules)
     if write and (names or not everything):
         raise TitoError("--write is for the whole course", fix="tito dev check --all --write")
     known = {} if everything or names else run.load(course.root / run.RESULTS)
-    audits = run.check(course, modules, known=known, seed=seed, again=again, progress=progress)
+    with parsing_in_turn():
+        audits = run.check(course, modules, known=known, seed=seed, again=again, progress=progress)
     if write:
         run.write(course, audits)
     bad = [a.module for a in audits if any(a.problems())]

@@ -17,6 +17,7 @@ from tito.cli.module import verdict_code
 from tito.cli.results import Report, Result, Tested, Watched, wrong
 from tito.course import Course, Module
 from tito.errors import ExitCode, TitoError
+from tito.parsing import parsing_in_turn
 from tito.released import read
 from tito.tested import remember
 from tito.ui import Screen, as_typed
@@ -87,7 +88,7 @@ class Watch:
         """Until something ends it; then nothing of it is left."""
         self.file = Saved(self.module.source if self.module.source.exists() else self.module.notebook)
         loading = asyncio.ensure_future(asyncio.to_thread(load))        # the first check does not wait for the keyboard
-        with ThreadPoolExecutor(1) as self.pool, signalled(self.end), ExitStack() as keyboard:
+        with parsing_in_turn(), ThreadPoolExecutor(1) as self.pool, signalled(self.end), ExitStack() as keyboard:
             try:
                 self.seen(self.file.look())
                 while self.ended is None:

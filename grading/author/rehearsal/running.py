@@ -21,6 +21,7 @@ from tito.check.values import unpack
 from tito.check.verdict import Verdict, judge
 from tito.dev.checks import ask
 from tito.errors import TitoError
+from tito.parsing import parsing_in_turn
 
 NOTEBOOK_SECONDS, CELL_SECONDS = 3.0, 1.0
 PROBE_SEEDS = (1, 2)            # of the questions to the answers
@@ -159,7 +160,7 @@ def tried(stage: Stage, seeds: int, progress: Callable[[int, int, str], None]) -
     """Everything, on all cores (the work is in processes of its own)."""
     tasks = stage.tasks(seeds)
     found: list[Problem] = []
-    with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+    with parsing_in_turn(), ThreadPoolExecutor(os.cpu_count() or 1) as pool:
         for done, problems in enumerate(pool.map(lambda task: _safely(stage, task), tasks), 1):
             found += problems
             progress(done, len(tasks), stage.assignment.label)
