@@ -13,11 +13,11 @@ from collections.abc import Callable
 MODULES: dict[str, tuple[int, str]] = {
     "tinytorch.core.tensor": (1, """
         ALIASES OPS SYMBOLS TWINS Tensor WEAK absolute add amax amin arange argmax argmin around as_array
-        broadcast_shape cat clip concatenate default_generator divide dot equal exp expand eye flatten float32 float64
-        from_numpy full getitem greater greater_equal in_place int64 less less_equal log manual_seed masked_fill matmul
-        maximum mean memory_footprint minimum multiply named negative not_equal ones op operand permute power rand randn
-        reduce_sum reduction reflected reshape settle sizes_of sqrt squeeze stack std subtract tensor through transpose
-        unsqueeze var where zeros
+        broadcast_shape cat clip composed concatenate default_generator divide dot equal exp expand eye flatten float32
+        float64 from_numpy full getitem greater greater_equal in_place int64 less less_equal log manual_seed masked_fill
+        matmul maximum mean memory_footprint minimum multiply named negative not_equal ones op operand permute power
+        rand randn reduce_sum reduction reflected reshape settle sizes_of sqrt squeeze stack std subtract tensor through
+        transpose unsqueeze var where zeros
     """),
     "tinytorch.core.activations": (2, """
         Activation BLOCK GELU LeakyReLU LogSoftmax ReLU SiLU Sigmoid Softmax Tanh erf error_function gelu in_blocks
@@ -28,8 +28,8 @@ MODULES: dict[str, tuple[int, str]] = {
     """),
     "tinytorch.core.losses": (4, """
         BCELoss BCEWithLogitsLoss BinaryCrossEntropyLoss CrossEntropyLoss HuberLoss L1Loss Loss MSELoss NLLLoss
-        binary_cross_entropy binary_cross_entropy_with_logits clamped_log class_targets composed cross_entropy
-        huber_loss l1_loss mse_loss nll_loss paired pick reduce_loss softplus
+        binary_cross_entropy binary_cross_entropy_with_logits clamped_log class_targets cross_entropy huber_loss l1_loss
+        mse_loss nll_loss paired pick reduce_loss softplus
     """),
     "tinytorch.core.autograd": (5, """
         AutogradSystemsProfiler Function Node Rule SVG Variable age as_tensors backward bare call_rule checkpoint

@@ -366,7 +366,12 @@ class Module:
         raise NotImplementedError(f"{type(self).__name__} needs a method forward(self, x)")
 
     def __call__(self, *inputs, **settings):
-        return self.forward(*inputs, **settings)
+        try:
+            return self.forward(*inputs, **settings)
+        except AttributeError as error:
+            if strange := [x for x in inputs if not isinstance(x, (Tensor, np.ndarray, type(None)))]:
+                raise TypeError(f"{type(self).__name__}: a Tensor wanted, not {strange[0]!r:.40}") from error
+            raise
 
 
 Layer = Module

@@ -20,12 +20,11 @@ tito.notebook.use(4)
 
 # %% nbgrader={"grade": false, "grade_id": "imports", "locked": true, "schema_version": 3, "solution": false, "task": false}
 #| export
-import functools
 
 import numpy as np
 
 from tinytorch.core.layers import Module
-from tinytorch.core.tensor import Tensor, absolute, named, op, where
+from tinytorch.core.tensor import Tensor, absolute, composed, op, where
 
 # %% [markdown]
 """
@@ -96,23 +95,6 @@ test_unit_paired()
 
 # %% [markdown]
 """
-The door of module 01 names the operation in every error. A loss that is *made of* operations needs this (given) to do the same:
-"""
-
-# %%
-#| export
-def composed(function):
-    """A function made of operations, whose errors tell its name and the shapes it was given, as an operation's do."""
-    @functools.wraps(function)
-    def named_function(*args, **settings):
-        try:
-            return function(*args, **settings)
-        except (ValueError, TypeError, IndexError) as error:
-            raise named(error, function, [a.data if isinstance(a, Tensor) else a for a in args]) from error
-    return named_function
-
-# %% [markdown]
-"""
 Each single prediction has a loss of its own. What becomes of those is called the *reduction*:
 
 ```
@@ -179,7 +161,8 @@ r"""
 
 $$\ell = (\mathrm{prediction} - \mathrm{target})^2$$
 
-**Your turn.** Three lines: pair, square, reduce. Twice as far off costs four times as much. What is made of Tensor operations needs no gradient of its own later.
+**Your turn.** Three lines: pair, square, reduce. Twice as far off costs four times as much. What is made of Tensor operations needs no gradient of its own later;
+`@composed`, from module 01, has its errors begin with its name.
 """
 
 # %% nbgrader={"grade": false, "grade_id": "mse-loss", "locked": false, "schema_version": 3, "solution": true, "task": false}

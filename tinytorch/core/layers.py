@@ -78,7 +78,7 @@ class Parameter(Tensor):
     def __repr__(self):
         return "Parameter" + super().__repr__()[len("Tensor"):].replace("\n", "\n   ")
 
-# %% ../../modules/03_layers/layers_dev.py #5ff89353
+# %% ../../modules/03_layers/layers_dev.py #c9752340
 class Module:
     """A part of a network.
 
@@ -98,7 +98,12 @@ class Module:
         raise NotImplementedError(f"{type(self).__name__} needs a method forward(self, x)")
 
     def __call__(self, *inputs, **settings):
-        return self.forward(*inputs, **settings)
+        try:
+            return self.forward(*inputs, **settings)
+        except AttributeError as error:
+            if strange := [x for x in inputs if not isinstance(x, (Tensor, np.ndarray, type(None)))]:
+                raise TypeError(f"{type(self).__name__}: a Tensor wanted, not {strange[0]!r:.40}") from error
+            raise
 
 
 Layer = Module

@@ -6,11 +6,11 @@
 __all__ = ['float32', 'float64', 'int64', 'WEAK', 'SYMBOLS', 'ALIASES', 'OPS', 'record', 'around', 'negative', 'absolute', 'exp',
            'log', 'sqrt', 'maximum', 'minimum', 'equal', 'not_equal', 'less', 'less_equal', 'greater', 'greater_equal',
            'TWINS', 'reduce_sum', 'amax', 'amin', 'argmax', 'argmin', 'default_generator', 'as_array', 'Tensor',
-           'memory_footprint', 'operand', 'settle', 'named', 'in_place', 'through', 'op', 'add', 'subtract', 'multiply',
-           'divide', 'power', 'from_numpy', 'reflected', 'broadcast_shape', 'matmul', 'dot', 'sizes_of', 'reshape',
-           'permute', 'expand', 'getitem', 'squeeze', 'transpose', 'unsqueeze', 'flatten', 'reduction', 'mean', 'var',
-           'std', 'concatenate', 'cat', 'where', 'masked_fill', 'clip', 'stack', 'manual_seed', 'tensor', 'arange',
-           'rand', 'randn', 'full', 'zeros', 'ones', 'eye']
+           'memory_footprint', 'operand', 'settle', 'named', 'composed', 'in_place', 'through', 'op', 'add', 'subtract',
+           'multiply', 'divide', 'power', 'from_numpy', 'reflected', 'broadcast_shape', 'matmul', 'dot', 'sizes_of',
+           'reshape', 'permute', 'expand', 'getitem', 'squeeze', 'transpose', 'unsqueeze', 'flatten', 'reduction',
+           'mean', 'var', 'std', 'concatenate', 'cat', 'where', 'masked_fill', 'clip', 'stack', 'manual_seed', 'tensor',
+           'arange', 'rand', 'randn', 'full', 'zeros', 'ones', 'eye']
 
 # %% ../../modules/01_tensor/tensor_dev.py #imports
 import functools
@@ -36,7 +36,7 @@ def as_array(data, dtype=None):
     return array.astype(float32) if array.dtype == float64 and dtype is None else array
 
 
-# %% ../../modules/01_tensor/tensor_dev.py #84f53ed6
+# %% ../../modules/01_tensor/tensor_dev.py #06af803f
 class Tensor:
     """Numbers in a block: `data` is always an ndarray (the one that was given, when its dtype fits; `tensor(a)` copies).  As `torch.Tensor`.
 
@@ -50,7 +50,10 @@ class Tensor:
             data, dtype = data.data, dtype or data.dtype
         if isinstance(data, (list, tuple)) and any(isinstance(t, Tensor) and t.requires_grad for t in data):
             raise TypeError("Tensor([…]) would lose the gradients of the tensors in the list; join them with stack(…) or cat(…)")
-        self.data = as_array(data, dtype)
+        try:
+            self.data = as_array(data, dtype)
+        except ValueError as error:
+            raise ValueError(f"Tensor: rows of one length wanted, all of numbers, not {data!r:.60}") from error
         if requires_grad and self.data.dtype.kind != "f":
             raise TypeError(f"only floats have gradients; this tensor is {self.data.dtype}")
         self.requires_grad = requires_grad
@@ -92,7 +95,7 @@ def memory_footprint(self):
 
 Tensor.memory_footprint = memory_footprint
 
-# %% ../../modules/01_tensor/tensor_dev.py #5b61b272
+# %% ../../modules/01_tensor/tensor_dev.py #a9053b6c
 # 1. Dtypes
 WEAK = {int, float, bool, type(None), slice, type(...), str}             # go through as they are
 
@@ -104,30 +107,48 @@ def operand(x, args):
         raise TypeError("a list of tensors is not a tensor; join them with stack(…) or cat(…)")
     if isinstance(x, (np.ndarray, list)):
         wide = any(isinstance(t, Tensor) and t.dtype == float64 for t in args)
-        return np.asarray(x) if wide else as_array(x)
+        return as_array(x, np.asarray(x).dtype if wide else None)
     return x
 
 def settle(data, arrays):
     """What an operation computed, as an ndarray; its floats are float32, and of another dtype only if an input was."""
     data = np.asarray(data)
+    if data.dtype.kind not in "fiub":
+        raise TypeError(f"the result is no tensor of numbers, but of {data.dtype}")
     known = data.dtype.kind != "f" or any(isinstance(a, np.ndarray) and a.dtype == data.dtype for a in arrays)
     return data if known else data.astype(float32, copy=False)      # of truth values and bytes NumPy makes float16
 
-# %% ../../modules/01_tensor/tensor_dev.py #d6670452
+# %% ../../modules/01_tensor/tensor_dev.py #1bbd3420
 # 2. Names
 SYMBOLS = {"add": "+", "subtract": "-", "multiply": "*", "divide": "/", "power": "**", "matmul": "@"}
 
-def named(error, op, arrays):
-    """The same error, telling of the operation and its shapes: `add: (2, 3) + (4,): …`."""
+def named(error, op, args):
+    """The same error, telling of the operation and what it was given: `add: (2, 3) + (4,): …`."""
     name, sign = op.__name__, SYMBOLS.get(op.__name__)
-    shapes = [np.shape(a) for a in arrays if isinstance(a, np.ndarray) or sign]
+    shapes = [a.shape if hasattr(a, "shape") else () for a in args if hasattr(a, "shape") or sign]
+    strange = [a for k, a in enumerate(args) if not isinstance(a, (np.ndarray, Tensor, int, float, list, tuple)) and (a is not None or k == 0)]
+    numbers = [a for a in args if isinstance(a, (int, float))] if isinstance(error, AttributeError) else []
+    if isinstance(error, (AttributeError, TypeError)) and (strange or numbers):
+        error = TypeError(f"a Tensor{' or a number' if strange else ''} wanted, not {[*strange, *numbers][0]!r:.40}")
     if sign and "broadcast" in str(error):
         try:
             broadcast_shape(*shapes)
         except ValueError as better:
             error = better
-    kind = next(k for k in (IndexError, TypeError, ValueError) if isinstance(error, k))
-    return kind(f"{name}: {(f' {sign} ' if sign else ', ').join(map(str, shapes))}: {error}")
+    kind = next(k for k in (IndexError, TypeError, ValueError, AttributeError) if isinstance(error, k))
+    met = (f" {sign} " if sign else ", ").join(map(str, shapes))
+    said = str(error).replace("range object index", "dim").removeprefix(f"{name}: ")     # we look axes up in a range
+    return kind(": ".join(filter(None, [name, met, said])))
+
+def composed(function):
+    """A function made of operations, whose errors tell its name and what it was given, as an operation's do."""
+    @functools.wraps(function)
+    def named_function(*args, **settings):
+        try:
+            return function(*args, **settings)
+        except (ValueError, TypeError, IndexError, AttributeError) as error:
+            raise named(error, function, args) from error
+    return named_function
 
 # 3. Names of arguments
 ALIASES = {"axis": "dim", "keepdims": "keepdim"}
@@ -158,7 +179,7 @@ def through(op, run, arrays, params):
         call = functools.partial(watch, call, op)
     return call(arrays, params)
 
-# %% ../../modules/01_tensor/tensor_dev.py #cad0d12c
+# %% ../../modules/01_tensor/tensor_dev.py #61238dcd
 def op(forward):
     """Lift a function of arrays to Tensors: the one door through which every operation passes.
 
@@ -173,21 +194,21 @@ def op(forward):
         if params:
             args, params = in_place(lifted, args, params)
         arrays, track, extra = [], False, None
-        for x in args:                                           # unwrap
-            if isinstance(x, Tensor):
-                arrays.append(x.data)
-                if x.requires_grad:
-                    track = True
-            else:
-                arrays.append(x if type(x) in WEAK else operand(x, args))
-        try:                                                     # compute
-            data = forward(*arrays, **params) if not around else through(lifted, forward, arrays, params)
-        except (ValueError, TypeError, IndexError) as error:
+        try:
+            for x in args:                                       # unwrap
+                if isinstance(x, Tensor):
+                    arrays.append(x.data)
+                    if x.requires_grad:
+                        track = True
+                else:
+                    arrays.append(x if type(x) in WEAK else operand(x, args))
+            data = forward(*arrays, **params) if not around else through(lifted, forward, arrays, params)      # compute
+            if type(data) is tuple:
+                data, extra = data
+            if type(data) is not np.ndarray or data.dtype is not float32:
+                data = settle(data, arrays)
+        except (ValueError, TypeError, IndexError, AttributeError) as error:
             raise named(error, lifted, arrays) from error
-        if type(data) is tuple:
-            data, extra = data
-        if type(data) is not np.ndarray or data.dtype is not float32:
-            data = settle(data, arrays)
         out = new(Tensor)                                        # wrap
         out.data, out.grad, out.hooks = data, None, None
         out.node = node = record(lifted, args, arrays, params, extra, data) if track and record else None
@@ -305,15 +326,16 @@ def matmul(a, b):
         raise ValueError(f"inner sizes {ours} and {theirs} differ{turned}")
     return a @ b
 
+@composed
 def dot(a, b):
     """The dot product of two vectors, a Tensor of one number.  As `torch.dot`.  (This one is given.)"""
     if np.ndim(a) != 1 or np.ndim(b) != 1:
-        raise ValueError(f"dot: two vectors wanted, got shapes {np.shape(a)} and {np.shape(b)}; use @ for matrices")
+        raise ValueError("two vectors wanted; use @ for matrices")
     return matmul(a, b)
 
 Tensor.__matmul__, Tensor.__rmatmul__, Tensor.matmul, Tensor.dot = matmul, reflected(matmul), matmul, dot
 
-# %% ../../modules/01_tensor/tensor_dev.py #23bcc50d
+# %% ../../modules/01_tensor/tensor_dev.py #57034ddb
 def sizes_of(args):
     """Sizes given one by one or as one tuple: `reshape(2, 3)` and `reshape((2, 3))` mean the same."""
     return tuple(args[0]) if len(args) == 1 and isinstance(args[0], (tuple, list)) else args
@@ -339,6 +361,7 @@ def getitem(x, *, key):
     """x[key], with NumPy's rules: numbers, slices, `...`, None, truth values, lists."""
     return x[key]
 
+@composed
 def squeeze(x, dim=None):
     """The Tensor `x` without axis `dim` if its size is 1; without any axis of size 1 where `dim` is None."""
     axes = range(max(x.ndim, 1))
@@ -356,11 +379,13 @@ def transpose(x, dim0=-2, dim1=-1):
     """Two axes swapped: (…, n, m) -> (…, m, n).  `x` is an array here.  As `torch.transpose`."""
     return np.swapaxes(x, dim0, dim1)
 
+@composed
 def unsqueeze(x, dim):
     """The Tensor `x` with a new axis of size 1 at place `dim`: (2, 3) with dim=1 -> (2, 1, 3).  As `torch.unsqueeze`."""
     at = range(x.ndim + 1)[dim]
     return reshape(x, shape=(*x.shape[:at], 1, *x.shape[at:]))
 
+@composed
 def flatten(x, start_dim=0, end_dim=-1):
     """The Tensor `x` with axes `start_dim` to `end_dim` joined into one: (2, 3, 4) with start_dim=1 -> (2, 12); () -> (1,)."""
     axes = range(max(x.ndim, 1))
@@ -394,6 +419,7 @@ def mean(x, dim=None, keepdim=False):
     """
     return x.mean(axis=dim, keepdims=keepdim)
 
+@composed
 def var(x, dim=None, keepdim=False, correction=1):
     """The variance of the Tensor `x` along `dim`, made of Tensor operations.  As `torch.var`.
 
@@ -405,6 +431,7 @@ def var(x, dim=None, keepdim=False, correction=1):
     away = x - center
     return reduce_sum(away * away, dim, keepdim) / max(n - correction, 0)
 
+@composed
 def std(x, *args, **settings):
     """The root of the variance; where that is 0, so is the slope.  As `torch.std`."""
     v = var(x, *args, **settings)
@@ -418,6 +445,7 @@ def concatenate(*arrays, dim=0):
     """Arrays, given one by one, joined along axis `dim`."""
     return np.concatenate(arrays, dim), {"sizes": [a.shape[dim] for a in arrays]}
 
+@composed
 def cat(tensors, dim=0, *, axis=None):
     """The Tensors of a list joined along an axis that they have: (2, 3) and (4, 3) -> (6, 3).  As `torch.cat`."""
     return concatenate(*tensors, dim=dim if axis is None else axis)
@@ -437,6 +465,7 @@ def clip(x, min=None, max=None):
     x = x if min is None else np.maximum(x, min)
     return x if max is None else np.minimum(x, max)
 
+@composed
 def stack(tensors, dim=0):
     """A list of Tensors of one shape joined along a new axis `dim`: three of (2, 4) -> (3, 2, 4).  As `torch.stack`."""
     return cat([unsqueeze(t, dim) for t in tensors], dim)
@@ -444,7 +473,7 @@ def stack(tensors, dim=0):
 concatenate.__name__ = "cat"            # what errors call it
 Tensor.masked_fill, Tensor.clip, Tensor.clamp = masked_fill, clip, clip
 
-# %% ../../modules/01_tensor/tensor_dev.py #3fad9c10
+# %% ../../modules/01_tensor/tensor_dev.py #930505f8
 default_generator = np.random.default_rng()
 
 def manual_seed(seed):
@@ -456,31 +485,38 @@ def tensor(data, dtype=None, requires_grad=False):
     """A Tensor with a copy of `data`.  As `torch.tensor`."""
     return Tensor(Tensor(data, dtype=dtype).copy(), requires_grad)
 
+@composed
 def arange(start, end=None, step=1, dtype=None, requires_grad=False):
     """start, start + step, … up to but without `end`: arange(3) -> [0, 1, 2].  As `torch.arange`."""
     return Tensor(np.arange(0, start, step) if end is None else np.arange(start, end, step), requires_grad, dtype)
 
+@composed
 def rand(*size, dtype=float32, requires_grad=False, generator=None):
     """Random numbers, uniform in [0, 1).  As `torch.rand`."""
     return Tensor((generator or default_generator).random(sizes_of(size), dtype=dtype), requires_grad, dtype)
 
+@composed
 def randn(*size, dtype=float32, requires_grad=False, generator=None):
     """Random numbers from the normal distribution with mean 0 and variance 1.  As `torch.randn`."""
     return Tensor((generator or default_generator).standard_normal(sizes_of(size), dtype=dtype), requires_grad, dtype)
 
-# %% ../../modules/01_tensor/tensor_dev.py #1c729d2b
+# %% ../../modules/01_tensor/tensor_dev.py #9b2d163d
+@composed
 def full(size, fill_value, dtype=None, requires_grad=False):
     """A Tensor of shape `size` that holds `fill_value` everywhere.  As `torch.full`."""
     return Tensor(np.full(size, fill_value), requires_grad, dtype)
 
+@composed
 def zeros(*size, dtype=float32, requires_grad=False):
     """Zeros: zeros(2, 3) or zeros((2, 3)).  As `torch.zeros`."""
     return Tensor(np.zeros(sizes_of(size), dtype), requires_grad, dtype)
 
+@composed
 def ones(*size, dtype=float32, requires_grad=False):
     """Ones: ones(2, 3) or ones((2, 3)).  As `torch.ones`."""
     return Tensor(np.ones(sizes_of(size), dtype), requires_grad, dtype)
 
+@composed
 def eye(n, m=None, dtype=float32, requires_grad=False):
     """The identity matrix (n, m): ones on the diagonal, zeros elsewhere.  As `torch.eye`."""
     return Tensor(np.eye(n, m), requires_grad, dtype)

@@ -11,8 +11,8 @@ __getattr__, __dir__ = tinytorch.lazy(__name__, {
     """,
     "tinytorch.core.layers": "dropout kaiming_uniform linear xavier_uniform",
     "tinytorch.core.losses": """
-        binary_cross_entropy binary_cross_entropy_with_logits clamped_log class_targets composed cross_entropy
-        huber_loss l1_loss mse_loss nll_loss paired pick reduce_loss softplus
+        binary_cross_entropy binary_cross_entropy_with_logits clamped_log class_targets cross_entropy huber_loss l1_loss
+        mse_loss nll_loss paired pick reduce_loss softplus
     """,
     "tinytorch.core.spatial": """
         adaptive_avg_pool2d avg_pool2d batch_norm batch_norm_gradient by_group col2im conv1d conv2d conv2d_loops
