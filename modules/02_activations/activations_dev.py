@@ -396,7 +396,7 @@ def error_function(z):
     return np.tanh(z * (p + _erf_terms[-1]))
 
 
-BLOCK = 1 << 18                                                  # numbers; as float32, 1 MB
+BLOCK = 1 << 16                                                  # numbers; as float32, 256 KB
 
 
 def in_blocks(forward):

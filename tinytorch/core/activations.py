@@ -64,7 +64,7 @@ def tanh(x):
     return np.tanh(x)
 
 
-# %% ../../modules/02_activations/activations_dev.py #db62325f
+# %% ../../modules/02_activations/activations_dev.py #900c6614
 _erf_of_each = np.frompyfunc(math.erf, 1, 1)
 _erf_terms = (1.5895995e-07, -5.9856862e-06, 8.9712563e-05, -0.00062571951, -0.00018438375, 0.10276548, 1.1283797)  # of z¹², z¹⁰ … 1
 
@@ -86,7 +86,7 @@ def error_function(z):
     return np.tanh(z * (p + _erf_terms[-1]))
 
 
-BLOCK = 1 << 18                                                  # numbers; as float32, 1 MB
+BLOCK = 1 << 16                                                  # numbers; as float32, 256 KB
 
 
 def in_blocks(forward):
