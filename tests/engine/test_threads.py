@@ -108,11 +108,6 @@ def test_threads_that_train_each_a_model_train_as_one_alone(kind, count):
     assert together(*(lambda seed=seed: trained(kind, seed) for seed in range(count))) == alone
 
 
-def test_models_of_different_kinds_train_at_once_as_they_do_alone():
-    alone = [trained(kind, 5) for kind in KINDS]
-    assert together(*(lambda kind=kind: trained(kind, 5) for kind in KINDS)) == alone
-
-
 # ---- recording ------------------------------------------------------------------------------------------
 
 def test_no_grad_in_one_thread_leaves_recording_on_in_another():
@@ -134,12 +129,7 @@ def test_a_checkpoint_in_one_thread_does_not_hear_of_the_leaves_of_another():
         turns.inside.set()
         turns.over.wait(PATIENCE)
         return x * x
-
-    def other():
-        z = y * y
-        z.backward()
-        return y.grad.item()
-    ours, theirs = together(lambda: tt.checkpoint(inner, x), lambda: turns.second(other))
+    ours, theirs = together(lambda: tt.checkpoint(inner, x), lambda: turns.second(lambda: tt.grad(y * y, y)[0].item()))
     assert theirs == 10.0
     assert [i for i in ours.node.inputs if i is not None] == [x]
 
@@ -197,7 +187,8 @@ def test_one_kept_graph_answers_several_threads():
 
     def ask(k):
         return [tt.grad(y, x, np.full(50, float(k)), retain_graph=True)[0].tolist() for _ in range(20)]
-    assert together(*(lambda k=k: ask(k) for k in range(1, 5))) == [ask(k) for k in range(1, 5)]
+    alone = [ask(k) for k in range(4)]
+    assert together(*(lambda k=k: ask(k) for k in range(4))) == alone
 
 
 def test_backward_in_threads_whose_leaves_are_their_own():
@@ -230,7 +221,6 @@ def test_backward_into_shared_leaves_without_a_lock_gives_sums_of_what_was_sent(
     together(*(lambda k=k: (w * float(k)).sum().backward() for k in (1, 10, 100, 1000)))
     sums = {sum(k for k, here in zip((1, 10, 100, 1000), f"{m:04b}", strict=True) if here == "1") for m in range(1, 16)}
     assert set(w.grad.tolist()) <= sums
-    assert w.grad.shape == w.shape and not np.shares_memory(w.grad.data, w.data)
 
 
 @pytest.mark.xfail(strict=True, reason="checkpoint takes the hooks of its leaves away while it computes again, for all threads")
@@ -252,7 +242,7 @@ def test_a_checkpoint_that_computes_again_leaves_the_hooks_of_a_shared_leaf_to_o
 
 # ---- who sits around the door ------------------------------------------------------------------------------
 
-ELSEWHERE = "whoever sits around the door sees the operations of all threads: `around`, `record` and `Module.__call__` are one for the process"
+ELSEWHERE = "`around`, `record` and `Module.__call__` are one for all threads: whoever sits at the door sees what all of them do"
 
 
 @pytest.fixture
@@ -279,7 +269,8 @@ def test_autocast_in_one_thread_leaves_the_numbers_of_another_alone(dtype, door_
 @pytest.mark.xfail(strict=True, reason=ELSEWHERE)
 def test_a_profile_counts_the_operations_of_its_own_thread_alone(door_as_it_was):
     model, turns = tt.Linear(3, 3), Turns()
-    (found, _), _ = together(lambda: turns.first(profile(), lambda: tt.zeros(2, 3) + 1.0), lambda: turns.second(lambda: model(tt.zeros(2, 3))))
+    x = tt.zeros(2, 3)
+    (found, _), _ = together(lambda: turns.first(profile(), lambda: x + 1.0), lambda: turns.second(lambda: model(x)))
     assert [frame.name for frame, _ in found.root.walk()] == ["all", "add"]
 
 
