@@ -189,7 +189,7 @@ def test_indices_that_repeat_add_up(name):
     np.testing.assert_allclose(slope(slope(lambda x: x[key] ** 3))(leaf(x)).numpy(), again)
 
 
-@pytest.mark.parametrize("one, other", itertools.product(range(5), range(5)))
+@pytest.mark.parametrize("one, other", list(itertools.product(range(5), range(5))))
 def test_every_pair_of_ranks_broadcasts(one, other):
     """Each rank with ones in many places; the closed form is a sum over what was stretched."""
     sizes, rng = (2, 3, 1, 4), np.random.default_rng(one * 5 + other)
@@ -218,7 +218,7 @@ def test_sums_of_nothing_have_slopes_of_no_numbers(shape):
 
 MIXED = {"product": lambda a, b: a * b, "quotient": lambda a, b: (a + b) / b, "power": lambda a, b: a ** b,
          "chain": lambda a, b: (a * 2.5 - b) * a}
-each_mixture = pytest.mark.parametrize("one, other", itertools.product([F32, F64], [F32, F64]), ids=str)
+each_mixture = pytest.mark.parametrize("one, other", list(itertools.product([F32, F64], repeat=2)), ids=str)
 
 
 @needs_torch
