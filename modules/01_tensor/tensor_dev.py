@@ -24,6 +24,7 @@ tito.notebook.use(1)
 import functools
 import inspect
 import math
+import os
 
 import numpy as np
 
@@ -1157,6 +1158,9 @@ not computed from others: a computed one would drag its whole history along, so 
 # %%
 #| export
 default_generator = np.random.default_rng()
+if hasattr(os, "register_at_fork"):                              # else what is forked while a thread draws would wait for ever for its lock
+    _lock = default_generator.bit_generator.lock
+    os.register_at_fork(before=_lock.acquire, after_in_parent=_lock.release, after_in_child=_lock.release)
 
 def manual_seed(seed):
     """Start the common generator anew, so that everything random after this repeats.  As `torch.manual_seed`."""
@@ -1207,9 +1211,13 @@ def eye(n, m=None, dtype=float32, requires_grad=False):
 def _reduce(self):
     if self.node is not None:
         raise TypeError("only leaf tensors can be copied or pickled; use x.detach()")
-    return type(self), (self.data, self.requires_grad, self.dtype), (None, {"grad": self.grad})
+    return type(self), (self.data, self.requires_grad, self.dtype), (None, {"grad": None if self.grad is None else self.grad.detach()})
 
-Tensor.__reduce__ = _reduce
+def _copy(self):
+    make, how, _ = _reduce(self)
+    return make(*how)                                            # the same numbers, and a gradient of its own
+
+Tensor.__reduce__, Tensor.__copy__ = _reduce, _copy
 
 # %% nbgrader={"grade": true, "grade_id": "test-module", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
 def test_module():

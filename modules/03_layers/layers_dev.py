@@ -667,6 +667,7 @@ def _load_state_dict(self, state, strict=True):
     wrong += [f"{name} is unexpected" for name in state if strict and name not in ours]
     ours = {name: t for name, t in ours.items() if name in state}
     wrong += [f"{name} has shape {np.shape(state[name])}, not {t.shape}" for name, t in ours.items() if np.shape(state[name]) != t.shape]
+    wrong += [f"{name} holds no numbers" for name in ours if np.asarray(state[name]).dtype.kind not in "fiub"]
     if wrong:
         raise ValueError(f"load_state_dict: this state does not fit {type(self).__name__}: {'; '.join(wrong)}")
     for name, t in ours.items():

@@ -147,7 +147,7 @@ def refused(tinytorch, rng):
     right = {name: rng.normal(size=shape).astype("float32") for name, shape in shapes.items()}
     wrong = [{name: value for name, value in right.items() if name != left} for left in right]
     wrong += [{**right, name: np.zeros(shape, "float32")} for name in right for shape in ((), (1,), (1, 1), (1, 2), (2, 3), (2, 1, 1))]
-    wrong += [{**right, "else": np.zeros(1)}, {}, {"0": right}]
+    wrong += [{**right, "else": np.zeros(1)}, {}, {"0": right}, {**right, "1.bias": np.array(["x"])}]
     found = []
     for state in wrong:
         for strict in (True, False):

@@ -570,11 +570,11 @@ One thing it cannot see: if you change `x.data` between forward and backward, th
 
 # %%
 #| export
-def pull(grads, wanted=(), retain_graph=False, create_graph=False):
-    """Carry gradients {Node or leaf: g} down the graph; returns {leaf: g}, and {node: g} for nodes that are `wanted`."""
+def pull(grads, wanted=(), retain_graph=False, create_graph=False, ends=()):
+    """Carry gradients {Node or leaf: g} down the graph, but not beyond `ends`; returns {leaf or end: g}, and {node: g} for nodes that are `wanted`."""
     waiting, found, owned = [], {}, set()
     for root in grads:
-        if type(root) is Node:
+        if type(root) is Node and root not in ends:
             heappush(waiting, root)
     while waiting:
         node = heappop(waiting)
@@ -597,7 +597,7 @@ def pull(grads, wanted=(), retain_graph=False, create_graph=False):
             before = grads.get(i)
             if before is None:
                 grads[i] = gi
-                if type(i) is Node:
+                if type(i) is Node and i not in ends:
                     heappush(waiting, i)
             elif i in owned:
                 before += gi
@@ -606,8 +606,8 @@ def pull(grads, wanted=(), retain_graph=False, create_graph=False):
                 create_graph or owned.add(i)
         if not retain_graph:
             node.inputs, node.saved = (), None
-    for leaf in grads:                                           # only leaves are left
-        if leaf.hooks:
+    for leaf in grads:                                           # only leaves and ends are left
+        if leaf.hooks and leaf not in ends:
             grads[leaf] = hooked(leaf.hooks, grads[leaf])
     grads.update(found)
     return grads
@@ -858,7 +858,7 @@ gradient(minimum)(lambda g, need, a, b: _larger(g, need, bare(b) - bare(a)))
 
 @gradient(power)
 def _(g, need, a, b, out):
-    da = g * (a ** (b - 1) * b if type(b) is ndarray or isinstance(b, Tensor) or b else 0.0) if need[0] else None
+    da = g * (a ** (b - 1 + (b == 0)) * b) if need[0] else None            # where b is 0, so is the slope, also at a = 0
     a = a if isinstance(a, Tensor) else np.asarray(a, g.dtype)
     return da, g * out * run(log, a + (a == 0)) if need[1] else None       # 0 ** b has slope 0, not 0 · log 0
 
@@ -1043,10 +1043,10 @@ def grad(outputs, inputs, grad_outputs=None, retain_graph=None, create_graph=Fal
         root, g = out.node or out, first_gradient(out, g, create_graph)
         roots[root] = roots[root] + g if root in roots else g
     found = pull(roots, {x.node for x in inputs}, create_graph if retain_graph is None else retain_graph, create_graph)
-    got = [found.get(x.node or x) for x in inputs]
-    if not allow_unused and any(g is None for g in got):
-        raise RuntimeError(f"grad: input {[g is None for g in got].index(True)} was not used for the outputs; say allow_unused=True if that is meant")
-    return tuple(g if g is None or isinstance(g, Tensor) else wrap(np.array(g)) for g in got)
+    got = [(found.get(x.node or x), x.dtype) for x in inputs]
+    if not allow_unused and any(g is None for g, _ in got):
+        raise RuntimeError(f"grad: input {[g is None for g, _ in got].index(True)} was not used for the outputs; say allow_unused=True if that is meant")
+    return tuple(g if g is None or isinstance(g, Tensor) else wrap(np.array(g, dtype)) for g, dtype in got)
 
 def as_tensors(node):
     """What a rule asked for, as Tensors that remember where they came from."""
@@ -1182,17 +1182,15 @@ def checkpoint(fn, *inputs):
     def back(g):
         if isinstance(g, Tensor):
             raise RuntimeError("no second derivative through checkpoint")
-        now, aside = generator.state, [(t.node, t.hooks) for t in met]
+        now, ends = generator.state, [t.node or t for t in met]
         try:
             generator.state = before                             # dropout must drop the same again
-            for t in met:
-                t.node = t.hooks = None                          # for now a leaf that nobody watches
             with enable_grad():
-                return grad(fn(*inputs), met, g, allow_unused=True)
+                again = fn(*inputs)
         finally:
             generator.state = now
-            for t, (node, hooks) in zip(met, aside):
-                t.node, t.hooks = node, hooks
+        found = pull({again.node or again: g}, ends=set(ends))
+        return tuple(found.get(end) for end in ends)
     return _again(*met, value=value, back=back)
 
 class SVG(str):

@@ -233,7 +233,6 @@ def test_a_child_forked_while_other_threads_train_can_train_itself():
 
 
 @needs_fork
-@pytest.mark.xfail(strict=True, reason="the common generator's lock is inherited as the thread that draws left it: locked for ever")
 def test_a_child_forked_while_another_thread_draws_can_draw():
     over, lock = threading.Event(), tt.default_generator.bit_generator.lock
 

@@ -199,12 +199,12 @@ def call_rule(node, g, create_graph=False):
         raise RuntimeError(f"the rule of '{node.op.__name__}' has no gradient for its input number {len(got) + 1}, and one is wanted")
     return got
 
-# %% ../../modules/05_autograd/autograd_dev.py #c575d58f
-def pull(grads, wanted=(), retain_graph=False, create_graph=False):
-    """Carry gradients {Node or leaf: g} down the graph; returns {leaf: g}, and {node: g} for nodes that are `wanted`."""
+# %% ../../modules/05_autograd/autograd_dev.py #89515eff
+def pull(grads, wanted=(), retain_graph=False, create_graph=False, ends=()):
+    """Carry gradients {Node or leaf: g} down the graph, but not beyond `ends`; returns {leaf or end: g}, and {node: g} for nodes that are `wanted`."""
     waiting, found, owned = [], {}, set()
     for root in grads:
-        if type(root) is Node:
+        if type(root) is Node and root not in ends:
             heappush(waiting, root)
     while waiting:
         node = heappop(waiting)
@@ -227,7 +227,7 @@ def pull(grads, wanted=(), retain_graph=False, create_graph=False):
             before = grads.get(i)
             if before is None:
                 grads[i] = gi
-                if type(i) is Node:
+                if type(i) is Node and i not in ends:
                     heappush(waiting, i)
             elif i in owned:
                 before += gi
@@ -236,8 +236,8 @@ def pull(grads, wanted=(), retain_graph=False, create_graph=False):
                 create_graph or owned.add(i)
         if not retain_graph:
             node.inputs, node.saved = (), None
-    for leaf in grads:                                           # only leaves are left
-        if leaf.hooks:
+    for leaf in grads:                                           # only leaves and ends are left
+        if leaf.hooks and leaf not in ends:
             grads[leaf] = hooked(leaf.hooks, grads[leaf])
     grads.update(found)
     return grads
@@ -351,7 +351,7 @@ def _(g, dim, shape):
     return spread(g * (g.size / max(math.prod(shape), 1)), shape, dim)
 
 
-# %% ../../modules/05_autograd/autograd_dev.py #b726c33c
+# %% ../../modules/05_autograd/autograd_dev.py #ef460e3e
 @op
 def scatter_sum(g, *, key, shape):
     """Zeros of `shape`, with `g` added at `key`: what was indexed twice gets both."""
@@ -397,7 +397,7 @@ gradient(minimum)(lambda g, need, a, b: _larger(g, need, bare(b) - bare(a)))
 
 @gradient(power)
 def _(g, need, a, b, out):
-    da = g * (a ** (b - 1) * b if type(b) is ndarray or isinstance(b, Tensor) or b else 0.0) if need[0] else None
+    da = g * (a ** (b - 1 + (b == 0)) * b) if need[0] else None            # where b is 0, so is the slope, also at a = 0
     a = a if isinstance(a, Tensor) else np.asarray(a, g.dtype)
     return da, g * out * run(log, a + (a == 0)) if need[1] else None       # 0 ** b has slope 0, not 0 · log 0
 
@@ -462,7 +462,7 @@ def _(g, need, x, w):
     return dx, dw, g.sum(axis=0) if need[2] else None
 
 
-# %% ../../modules/05_autograd/autograd_dev.py #477540b5
+# %% ../../modules/05_autograd/autograd_dev.py #821532f7
 def grad(outputs, inputs, grad_outputs=None, retain_graph=None, create_graph=False, allow_unused=False):
     """The gradients of `outputs` (a Tensor or several) for `inputs`, as a tuple; no `.grad` changes.  As `torch.autograd.grad`.
 
@@ -478,10 +478,10 @@ def grad(outputs, inputs, grad_outputs=None, retain_graph=None, create_graph=Fal
         root, g = out.node or out, first_gradient(out, g, create_graph)
         roots[root] = roots[root] + g if root in roots else g
     found = pull(roots, {x.node for x in inputs}, create_graph if retain_graph is None else retain_graph, create_graph)
-    got = [found.get(x.node or x) for x in inputs]
-    if not allow_unused and any(g is None for g in got):
-        raise RuntimeError(f"grad: input {[g is None for g in got].index(True)} was not used for the outputs; say allow_unused=True if that is meant")
-    return tuple(g if g is None or isinstance(g, Tensor) else wrap(np.array(g)) for g in got)
+    got = [(found.get(x.node or x), x.dtype) for x in inputs]
+    if not allow_unused and any(g is None for g, _ in got):
+        raise RuntimeError(f"grad: input {[g is None for g, _ in got].index(True)} was not used for the outputs; say allow_unused=True if that is meant")
+    return tuple(g if g is None or isinstance(g, Tensor) else wrap(np.array(g, dtype)) for g, dtype in got)
 
 def as_tensors(node):
     """What a rule asked for, as Tensors that remember where they came from."""
@@ -512,7 +512,7 @@ def gradcheck(fn, inputs, eps=1e-6, atol=1e-5, rtol=1e-3):
             raise RuntimeError(f"gradcheck: input {k} at {at}: the rules say {got[*at]:.6g}, small steps {want[*at]:.6g}")
     return True
 
-# %% ../../modules/05_autograd/autograd_dev.py #2bd1f4fe
+# %% ../../modules/05_autograd/autograd_dev.py #d46cff2d
 def register_hook(self, hook):
     """Call `hook(gradient)` once this tensor's gradient is complete; what it returns replaces it.  `.remove()` on the result ends it."""
     if not self.requires_grad:
@@ -575,17 +575,15 @@ def checkpoint(fn, *inputs):
     def back(g):
         if isinstance(g, Tensor):
             raise RuntimeError("no second derivative through checkpoint")
-        now, aside = generator.state, [(t.node, t.hooks) for t in met]
+        now, ends = generator.state, [t.node or t for t in met]
         try:
             generator.state = before                             # dropout must drop the same again
-            for t in met:
-                t.node = t.hooks = None                          # for now a leaf that nobody watches
             with enable_grad():
-                return grad(fn(*inputs), met, g, allow_unused=True)
+                again = fn(*inputs)
         finally:
             generator.state = now
-            for t, (node, hooks) in zip(met, aside):
-                t.node, t.hooks = node, hooks
+        found = pull({again.node or again: g}, ends=set(ends))
+        return tuple(found.get(end) for end in ends)
     return _again(*met, value=value, back=back)
 
 class SVG(str):

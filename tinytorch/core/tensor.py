@@ -16,6 +16,7 @@ __all__ = ['float32', 'float64', 'int64', 'WEAK', 'SYMBOLS', 'ALIASES', 'OPS', '
 import functools
 import inspect
 import math
+import os
 
 import numpy as np
 
@@ -473,8 +474,11 @@ def stack(tensors, dim=0):
 concatenate.__name__ = "cat"            # what errors call it
 Tensor.masked_fill, Tensor.clip, Tensor.clamp = masked_fill, clip, clip
 
-# %% ../../modules/01_tensor/tensor_dev.py #930505f8
+# %% ../../modules/01_tensor/tensor_dev.py #ba278d2d
 default_generator = np.random.default_rng()
+if hasattr(os, "register_at_fork"):                              # else what is forked while a thread draws would wait for ever for its lock
+    _lock = default_generator.bit_generator.lock
+    os.register_at_fork(before=_lock.acquire, after_in_parent=_lock.release, after_in_child=_lock.release)
 
 def manual_seed(seed):
     """Start the common generator anew, so that everything random after this repeats.  As `torch.manual_seed`."""
@@ -500,7 +504,7 @@ def randn(*size, dtype=float32, requires_grad=False, generator=None):
     """Random numbers from the normal distribution with mean 0 and variance 1.  As `torch.randn`."""
     return Tensor((generator or default_generator).standard_normal(sizes_of(size), dtype=dtype), requires_grad, dtype)
 
-# %% ../../modules/01_tensor/tensor_dev.py #9b2d163d
+# %% ../../modules/01_tensor/tensor_dev.py #a671d439
 @composed
 def full(size, fill_value, dtype=None, requires_grad=False):
     """A Tensor of shape `size` that holds `fill_value` everywhere.  As `torch.full`."""
@@ -524,6 +528,10 @@ def eye(n, m=None, dtype=float32, requires_grad=False):
 def _reduce(self):
     if self.node is not None:
         raise TypeError("only leaf tensors can be copied or pickled; use x.detach()")
-    return type(self), (self.data, self.requires_grad, self.dtype), (None, {"grad": self.grad})
+    return type(self), (self.data, self.requires_grad, self.dtype), (None, {"grad": None if self.grad is None else self.grad.detach()})
 
-Tensor.__reduce__ = _reduce
+def _copy(self):
+    make, how, _ = _reduce(self)
+    return make(*how)                                            # the same numbers, and a gradient of its own
+
+Tensor.__reduce__, Tensor.__copy__ = _reduce, _copy
