@@ -10,9 +10,9 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
 import tinytorch as tt
-from benchmarks.measure import Side
+from benchmarks.measure import Side, Training
 
-BATCH, RATE, CHUNK = 64, 0.05, 4                # CHUNK: images at a time, so that what is made of them stays in the cache
+BATCH, SIZE, RATE, CHUNK = 64, 28, 0.05, 4      # CHUNK: images at a time, so that what is made of them stays in the cache
 Array = np.ndarray
 
 
@@ -43,31 +43,30 @@ def conv(torch: ModuleType | None) -> dict[str, Side]:
 
 # ---- a network -----------------------------------------------------------------------------------
 
-def problem() -> tuple[Array, Array, list[Array]]:
-    """Images, classes and parameters: the same for everybody."""
+def problem(size: int = SIZE) -> tuple[Array, Array, list[Array]]:
+    """Images of `size` by `size`, classes and parameters: the same for everybody."""
     rng = np.random.default_rng(0)
-    shapes = [(16, 1, 3, 3), (16,), (32, 16, 3, 3), (32,), (1568, 10), (10,)]
+    shapes = [(16, 1, 3, 3), (16,), (32, 16, 3, 3), (32,), (32 * (size // 4) ** 2, 10), (10,)]
     reach = [np.prod(s[1:]) if len(s) == 4 else s[0] for s in shapes]
     parameters = [rng.standard_normal(s, dtype=np.float32) * np.float32((2 / n) ** 0.5) for s, n in zip(shapes, reach)]
-    return rng.standard_normal((BATCH, 1, 28, 28), dtype=np.float32), rng.integers(0, 10, BATCH), parameters
+    return rng.standard_normal((BATCH, 1, size, size), dtype=np.float32), rng.integers(0, 10, BATCH), parameters
 
 
-def ours() -> Side:
+def training(size: int = SIZE) -> Training:
     """With the exported package."""
-    inputs, classes, parameters = problem()
+    inputs, classes, parameters = problem(size)
     model = tt.Sequential(tt.Conv2d(1, 16, 3, padding=1), tt.ReLU(), tt.MaxPool2d(2), tt.Conv2d(16, 32, 3, padding=1), tt.ReLU(),
-                          tt.MaxPool2d(2), tt.Flatten(), tt.Linear(1568, 10))
+                          tt.MaxPool2d(2), tt.Flatten(), tt.Linear(len(parameters[4]), 10))
     for p, start in zip(model.parameters(), parameters):
         p.data[...] = start
-    x, optimizer = tt.Tensor(inputs), tt.SGD(model.parameters(), lr=RATE)
+    x = tt.Tensor(inputs)
+    return Training(lambda: tt.cross_entropy(model(x), classes), tt.SGD(model.parameters(), lr=RATE))
 
-    def step() -> tt.Tensor:
-        loss = tt.cross_entropy(model(x), classes)
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-        return loss
-    return Side(step, lambda loss: [loss.numpy(), *(p.numpy() for p in model.parameters())])
+
+def ours(size: int = SIZE) -> Side:
+    """A step of it."""
+    trained = training(size)
+    return Side(trained.step, lambda loss: [loss.numpy(), *(p.numpy() for p in trained.optimizer.param_groups[0]["params"])])
 
 
 class Layer:
@@ -125,12 +124,12 @@ class Layer:
                     dx[:, i:i + self.size, j:j + self.size] += slopes[i, j]
 
 
-def by_hand() -> Side:
+def by_hand(size: int = SIZE) -> Side:
     """With NumPy: a few images at a time go through both layers, and back."""
-    inputs, classes, (w1, b1, w2, b2, w3, b3) = problem()
-    first, second = Layer(w1, b1, 28), Layer(w2, b2, 14)
-    w3 = w3.reshape(32, 49, 10).transpose(1, 0, 2).reshape(1568, 10).copy()         # our pictures are channels last
-    b3, rows, g, slopes = b3.copy(), np.arange(BATCH), np.empty((BATCH, 10), np.float32), np.empty((BATCH, 7, 7, 32), np.float32)
+    inputs, classes, (w1, b1, w2, b2, w3, b3) = problem(size)
+    first, second, places, wide = Layer(w1, b1, size), Layer(w2, b2, size // 2), (size // 4) ** 2, len(w3)
+    w3 = w3.reshape(32, places, 10).transpose(1, 0, 2).reshape(wide, 10).copy()     # our pictures are channels last
+    b3, rows, g, slopes = b3.copy(), np.arange(BATCH), np.empty((BATCH, 10), np.float32), np.empty_like(second.best)
     parts = [slice(k, k + CHUNK) for k in range(0, BATCH, CHUNK)]
 
     def step() -> float:
@@ -138,7 +137,7 @@ def by_hand() -> Side:
         for part in parts:
             second.x[part, 1:-1, 1:-1] = first.forward(part)
             second.forward(part)
-        flat = second.best.reshape(BATCH, 1568)
+        flat = second.best.reshape(BATCH, wide)
         np.matmul(flat, w3, out=g)
         np.add(g, b3, out=g)
         np.subtract(g, g.max(axis=1, keepdims=True), out=g)
@@ -149,7 +148,7 @@ def by_hand() -> Side:
         np.divide(g, total * np.float32(BATCH), out=g)
         g[rows, classes] -= np.float32(1 / BATCH)
         dw3, db3 = flat.T @ g, g.sum(axis=0)
-        np.matmul(g, w3.T, out=slopes.reshape(BATCH, 1568))
+        np.matmul(g, w3.T, out=slopes.reshape(BATCH, wide))
         for layer in (first, second):
             layer.dw.fill(0)
             layer.db.fill(0)
@@ -164,7 +163,7 @@ def by_hand() -> Side:
 
     def arrays(loss: float) -> list[Array]:
         kernels = [layer.w.reshape(3, 3, -1, layer.out).transpose(3, 2, 0, 1) for layer in (first, second)]
-        last = w3.reshape(49, 32, 10).transpose(1, 0, 2).reshape(1568, 10)
+        last = w3.reshape(places, 32, 10).transpose(1, 0, 2).reshape(wide, 10)
         return [np.array(loss, np.float32), kernels[0], first.b, kernels[1], second.b, last, b3]
     return Side(step, arrays)
 

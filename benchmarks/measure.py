@@ -5,11 +5,26 @@ from __future__ import annotations
 import gc
 import tracemalloc
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 from tito.bench.measure import Side, enough, in_turns, ratio, seconds, torch_or_none, verify
 
-__all__ = ["Side", "alive", "enough", "growth", "in_turns", "peak", "ratio", "seconds", "torch_or_none", "verify"]
+__all__ = ["Side", "Training", "alive", "enough", "growth", "in_turns", "peak", "ratio", "seconds", "torch_or_none", "verify"]
+
+
+class Training(NamedTuple):
+    """What a training step works with: the loss of the batch, to be computed, and the optimizer."""
+
+    loss: Callable[[], Any]
+    optimizer: Any
+
+    def step(self) -> Any:
+        """Gradients forgotten, forward, backward, the optimizer's step; the loss."""
+        self.optimizer.zero_grad()
+        loss = self.loss()
+        loss.backward()
+        self.optimizer.step()
+        return loss
 
 
 def growth(step: Callable[[], Any], times: int) -> float:

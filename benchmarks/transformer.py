@@ -4,57 +4,80 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
 
 import numpy as np
 
 import tinytorch as tt
-from benchmarks.measure import Side
+from benchmarks.measure import Side, Training
 from benchmarks.network import adam
 
 LAYERS, WIDTH, HEADS, VOCABULARY, BATCH, LENGTH = 4, 128, 4, 65, 16, 128
-ROWS, DEPTH = BATCH * LENGTH, WIDTH // HEADS
+DEPTH = WIDTH // HEADS
 LR, BETAS, EPS = 1e-3, (0.9, 0.999), 1e-5       # as network.py's, whose `adam` is used
 BLOCK = 1 << 15                                 # numbers of GELU at a time; a few such blocks fit into a cache of the second level
 Array = np.ndarray
 
 
-def shapes() -> dict[str, tuple[int, ...]]:
+@dataclass(frozen=True)
+class Size:
+    """How large a GPT is, and its batch; nothing said, the one that is measured everywhere."""
+
+    layers: int = LAYERS
+    width: int = WIDTH
+    heads: int = HEADS
+    batch: int = BATCH
+    length: int = LENGTH
+
+    @property
+    def rows(self) -> int:
+        """Tokens of the batch."""
+        return self.batch * self.length
+
+    @property
+    def depth(self) -> int:
+        """Numbers that each head has of a token."""
+        return self.width // self.heads
+
+
+def shapes(size: Size = Size()) -> dict[str, tuple[int, ...]]:
     """Every parameter's name, as the package calls it, and its shape."""
-    of = {"token_embedding.weight": (VOCABULARY, WIDTH), "position_embedding.weight": (LENGTH, WIDTH)}
-    for k in range(LAYERS):
-        for name, size in (("norm1", WIDTH), ("attention.qkv", 3 * WIDTH), ("attention.proj", WIDTH),
-                           ("norm2", WIDTH), ("mlp.fc", 4 * WIDTH), ("mlp.proj", WIDTH)):
-            reach = (4 * WIDTH if name == "mlp.proj" else WIDTH,) if "norm" not in name else ()
-            of |= {f"blocks.{k}.{name}.weight": (*reach, size), f"blocks.{k}.{name}.bias": (size,)}
-    return of | {"norm.weight": (WIDTH,), "norm.bias": (WIDTH,), "head.weight": (WIDTH, VOCABULARY)}
+    width = size.width
+    of = {"token_embedding.weight": (VOCABULARY, width), "position_embedding.weight": (size.length, width)}
+    for k in range(size.layers):
+        for name, wide in (("norm1", width), ("attention.qkv", 3 * width), ("attention.proj", width),
+                           ("norm2", width), ("mlp.fc", 4 * width), ("mlp.proj", width)):
+            reach = (4 * width if name == "mlp.proj" else width,) if "norm" not in name else ()
+            of |= {f"blocks.{k}.{name}.weight": (*reach, wide), f"blocks.{k}.{name}.bias": (wide,)}
+    return of | {"norm.weight": (width,), "norm.bias": (width,), "head.weight": (width, VOCABULARY)}
 
 
-def problem() -> tuple[Array, Array, dict[str, Array]]:
+def problem(size: Size = Size()) -> tuple[Array, Array, dict[str, Array]]:
     """Tokens, what follows each, and the parameters at the start: the same for everybody."""
     rng = np.random.default_rng(0)
-    start = {name: rng.standard_normal(s, dtype=np.float32) / 20 for name, s in shapes().items()}
+    start = {name: rng.standard_normal(s, dtype=np.float32) / 20 for name, s in shapes(size).items()}
     for name in start:
         start[name] += "norm" in name and "weight" in name
-    return *rng.integers(0, VOCABULARY, (2, BATCH, LENGTH)), start
+    return *rng.integers(0, VOCABULARY, (2, size.batch, size.length)), start
 
 
-def ours() -> Side:
+def training(size: Size = Size()) -> Training:
     """With the exported package."""
-    ids, targets, start = problem()
-    model = tt.GPT(VOCABULARY, WIDTH, LAYERS, HEADS, LENGTH, tie_weights=False)
+    ids, targets, start = problem(size)
+    model = tt.GPT(VOCABULARY, size.width, size.layers, size.heads, size.length, tie_weights=False)
     model.load_state_dict(start)
-    optimizer = tt.Adam(model.parameters(), lr=LR, betas=BETAS, eps=EPS)
-    order = [dict(model.named_parameters())[name] for name in start]
+    named = dict(model.named_parameters())
+    optimizer = tt.Adam([named[name] for name in start], lr=LR, betas=BETAS, eps=EPS)
+    return Training(lambda: tt.next_token_loss(model(ids), targets), optimizer)
 
-    def step() -> tt.Tensor:
-        loss = tt.next_token_loss(model(ids), targets)
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-        return loss
-    return Side(step, lambda loss: [loss.numpy(), *(p.grad.numpy() for p in order), *(p.numpy() for p in order)])
+
+def ours(size: Size = Size()) -> Side:
+    """A step of it."""
+    trained = training(size)
+    order = trained.optimizer.param_groups[0]["params"]
+    return Side(trained.step, lambda loss: [loss.numpy(), *(p.grad.numpy() for p in order), *(p.numpy() for p in order)])
 
 
 def empty(*shape: int) -> Array:
@@ -63,16 +86,16 @@ def empty(*shape: int) -> Array:
 
 
 class Norm:
-    """Layer norm of (ROWS, WIDTH), forward and backward, into its own arrays."""
+    """Layer norm of (rows, width), forward and backward, into its own arrays."""
 
-    def __init__(self, w: Array, b: Array, dw: Array, db: Array):
+    def __init__(self, rows: int, w: Array, b: Array, dw: Array, db: Array):
         self.w, self.b, self.dw, self.db = w, b, dw, db
-        self.normal, self.scale, self.out = empty(ROWS, WIDTH), empty(ROWS, 1), empty(ROWS, WIDTH)
+        self.normal, self.scale, self.out = empty(rows, w.size), empty(rows, 1), empty(rows, w.size)
 
     def forward(self, x: Array) -> Array:
         np.subtract(x, x.mean(axis=1, keepdims=True), out=self.normal)
         self.scale[:, 0] = np.einsum("ij,ij->i", self.normal, self.normal)
-        np.divide(1, np.sqrt(self.scale / WIDTH + 1e-5), out=self.scale)
+        np.divide(1, np.sqrt(self.scale / self.w.size + 1e-5), out=self.scale)
         self.normal *= self.scale
         np.multiply(self.normal, self.w, out=self.out)
         self.out += self.b
@@ -83,7 +106,7 @@ class Norm:
         np.einsum("ij,ij->j", g, self.normal, out=self.dw)
         np.add.reduce(g, axis=0, out=self.db)
         g *= self.w
-        along = np.einsum("ij,ij->i", g, self.normal)[:, None] / WIDTH
+        along = np.einsum("ij,ij->i", g, self.normal)[:, None] / self.w.size
         g -= g.mean(axis=1, keepdims=True)
         np.multiply(self.normal, along, out=self.out)           # nobody needs it any more
         g -= self.out
@@ -92,11 +115,11 @@ class Norm:
 
 
 class Linear:
-    """x @ w + b of (ROWS, …), forward and backward, into its own arrays."""
+    """x @ w + b of (rows, …), forward and backward, into its own arrays."""
 
-    def __init__(self, w: Array, b: Array, dw: Array, db: Array):
+    def __init__(self, rows: int, w: Array, b: Array, dw: Array, db: Array):
         self.w, self.b, self.dw, self.db = w, b, dw, db
-        self.x, self.out = empty(0), empty(ROWS, w.shape[1])
+        self.x, self.out = empty(0), empty(rows, w.shape[1])
 
     def forward(self, x: Array) -> Array:
         self.x = x
@@ -110,37 +133,36 @@ class Linear:
         return np.matmul(g, self.w.T, out=out)
 
 
-def heads(x: Array, count: int) -> Array:
-    """(ROWS, count · DEPTH) as (BATCH, count, LENGTH, DEPTH), a view."""
-    return x.reshape(BATCH, LENGTH, count, DEPTH).swapaxes(1, 2)
-
-
 class Attention:
-    """Causal attention of (ROWS, 3 · WIDTH), forward and backward."""
+    """Causal attention of (rows, 3 · width), forward and backward."""
 
-    def __init__(self, scores: Array):
-        self.p, self.d, self.out = empty(*scores.shape), scores, empty(ROWS, WIDTH)
-        self.later = np.triu(np.full((LENGTH, LENGTH), -np.inf, np.float32), 1)
+    def __init__(self, size: Size, scores: Array):
+        self.p, self.d, self.out, self.size = empty(*scores.shape), scores, empty(size.rows, size.width), size
+        self.later = np.triu(np.full(scores.shape[2:], -np.inf, np.float32), 1)
+
+    def heads(self, x: Array) -> Array:
+        """(rows, n · depth) as (batch, n, length, depth), a view."""
+        return x.reshape(self.size.batch, self.size.length, -1, self.size.depth).swapaxes(1, 2)
 
     def forward(self, qkv: Array) -> Array:
-        self.q, self.k, self.v = np.split(heads(qkv, 3 * HEADS), 3, axis=1)
+        self.q, self.k, self.v = np.split(self.heads(qkv), 3, axis=1)
         p = np.matmul(self.q, self.k.mT, out=self.p)
-        p *= DEPTH ** -0.5
+        p *= self.size.depth ** -0.5
         p += self.later
         p -= p.max(axis=-1, keepdims=True)
         np.exp(p, out=p)
         p /= p.sum(axis=-1, keepdims=True)
-        np.matmul(p, self.v, out=heads(self.out, HEADS))
+        np.matmul(p, self.v, out=self.heads(self.out))
         return self.out
 
     def backward(self, g: Array, out: Array) -> Array:
-        dq, dk, dv = np.split(heads(out, 3 * HEADS), 3, axis=1)
-        g, found = heads(g, HEADS), heads(self.out, HEADS)
+        dq, dk, dv = np.split(self.heads(out), 3, axis=1)
+        g, found = self.heads(g), self.heads(self.out)
         np.matmul(self.p.mT, g, out=dv)
         d = np.matmul(g, self.v.mT, out=self.d)
         d -= np.einsum("bhtd,bhtd->bht", g, found)[..., None]
         d *= self.p
-        d *= DEPTH ** -0.5
+        d *= self.size.depth ** -0.5
         np.matmul(d, self.k, out=dq)
         np.matmul(d.mT, self.q, out=dk)
         return out
@@ -191,19 +213,19 @@ def gelu_slope(x: Array, g: Array, scratch: Array) -> None:
 class Shared:
     """What all blocks use for slopes, one after the other."""
 
-    def __init__(self) -> None:
-        self.narrow, self.triple, self.wide = (empty(ROWS, n * WIDTH) for n in (1, 3, 4))
-        self.scores, self.scratch = empty(BATCH, HEADS, LENGTH, LENGTH), empty(3, BLOCK)
+    def __init__(self, size: Size) -> None:
+        self.narrow, self.triple, self.wide = (empty(size.rows, n * size.width) for n in (1, 3, 4))
+        self.scores, self.scratch = empty(size.batch, size.heads, size.length, size.length), empty(3, BLOCK)
 
 
 class Block:
     """A transformer block: forward and backward in place on the stream and on its slope."""
 
-    def __init__(self, part: Callable[[type, str], Any], name: str, shared: Shared):
+    def __init__(self, part: Callable[[type, str], Any], name: str, size: Size, shared: Shared):
         self.norm1, self.norm2 = part(Norm, name + ".norm1"), part(Norm, name + ".norm2")
         self.qkv, self.proj = part(Linear, name + ".attention.qkv"), part(Linear, name + ".attention.proj")
         self.fc, self.back = part(Linear, name + ".mlp.fc"), part(Linear, name + ".mlp.proj")
-        self.attention, self.bent, self.shared = Attention(shared.scores), empty(ROWS, 4 * WIDTH), shared
+        self.attention, self.bent, self.shared = Attention(size, shared.scores), np.empty_like(self.fc.out), shared
 
     def forward(self, x: Array) -> None:
         x += self.proj.forward(self.attention.forward(self.qkv.forward(self.norm1.forward(x))))
@@ -217,9 +239,9 @@ class Block:
         self.norm1.backward(self.qkv.backward(triple, narrow), dx)
 
 
-def by_hand() -> Side:
+def by_hand(size: Size = Size()) -> Side:
     """With NumPy, into arrays that are there from the start; all parameters lie in one, and so do all gradients."""
-    ids, targets, start = problem()
+    ids, targets, start = problem(size)
     theta, grads = (np.empty(sum(p.size for p in start.values()), np.float32) for _ in range(2))
     m, v, u, count = np.zeros_like(theta), np.zeros_like(theta), np.empty(1 << 15, np.float32), [0]
     p, dp, at = {}, {}, 0
@@ -229,19 +251,19 @@ def by_hand() -> Side:
         at += array.size
 
     def part(kind: type, name: str) -> Any:
-        return kind(p[name + ".weight"], p[name + ".bias"], dp[name + ".weight"], dp[name + ".bias"])
-    shared = Shared()
-    blocks = [Block(part, f"blocks.{k}", shared) for k in range(LAYERS)]
+        return kind(size.rows, p[name + ".weight"], p[name + ".bias"], dp[name + ".weight"], dp[name + ".bias"])
+    shared = Shared(size)
+    blocks = [Block(part, f"blocks.{k}", size, shared) for k in range(size.layers)]
     norm, head, dhead = part(Norm, "norm"), p["head.weight"], dp["head.weight"]
-    x, dx, z = (empty(ROWS, n) for n in (WIDTH, WIDTH, VOCABULARY))
-    rows, flat, following = np.arange(ROWS), ids.reshape(-1), targets.reshape(-1)
-    hot = np.zeros((VOCABULARY, ROWS), np.float32)
+    x, dx, z = (empty(size.rows, n) for n in (size.width, size.width, VOCABULARY))
+    rows, flat, following = np.arange(size.rows), ids.reshape(-1), targets.reshape(-1)
+    hot = np.zeros((VOCABULARY, size.rows), np.float32)
     hot[flat, rows] = 1
 
     def forward() -> float:
         """The loss; z becomes the probabilities."""
         np.take(p["token_embedding.weight"], flat, axis=0, out=x)
-        text = x.reshape(BATCH, LENGTH, WIDTH)
+        text = x.reshape(*ids.shape, size.width)
         text += p["position_embedding.weight"]
         for block in blocks:
             block.forward(x)
@@ -255,14 +277,14 @@ def by_hand() -> Side:
 
     def backward() -> None:
         z[rows, following] -= 1
-        np.divide(z, ROWS, out=z)
+        np.divide(z, size.rows, out=z)
         np.matmul(norm.out.T, z, out=dhead)
         dx.fill(0)
         norm.backward(np.matmul(z, head.T, out=shared.narrow), dx)
         for block in reversed(blocks):
             block.backward(dx)
         np.matmul(hot, dx, out=dp["token_embedding.weight"])
-        np.add.reduce(dx.reshape(BATCH, LENGTH, WIDTH), axis=0, out=dp["position_embedding.weight"])
+        np.add.reduce(dx.reshape(*ids.shape, size.width), axis=0, out=dp["position_embedding.weight"])
 
     def step() -> float:
         loss = forward()
