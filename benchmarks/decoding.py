@@ -9,17 +9,17 @@ import numpy as np
 
 import tinytorch as tt
 from benchmarks.measure import Side
-from benchmarks.transformer import DEPTH, EPS, HEADS, LAYERS, VOCABULARY, WIDTH, shapes
+from benchmarks.transformer import DEPTH, EPS, HEADS, LAYERS, VOCABULARY, WIDTH, Size, shapes
 
 TOKENS = 256                                    # that are written, after a prompt of one
 LENGTH = TOKENS + 1
 Array = np.ndarray
 
 
-def start() -> dict[str, Array]:
+def start(length: int = LENGTH) -> dict[str, Array]:
     """The parameters: the same for everybody, and large enough that no two tokens come close."""
     rng = np.random.default_rng(0)
-    sizes = shapes() | {"position_embedding.weight": (LENGTH, WIDTH)}
+    sizes = shapes(Size(length=length))
     return {name: rng.standard_normal(s, dtype=np.float32) / 6 + ("norm" in name and "weight" in name) for name, s in sizes.items()}
 
 
@@ -29,13 +29,14 @@ def layers(p: dict[str, Any]) -> list[list[tuple[Any, Any]]]:
     return [[(p[f"blocks.{k}.{name}.weight"], p[f"blocks.{k}.{name}.bias"]) for name in names] for k in range(LAYERS)]
 
 
-def ours(cached: bool = True) -> Side:
-    """With the exported package."""
-    model = tt.GPT(VOCABULARY, WIDTH, LAYERS, HEADS, LENGTH, tie_weights=False)
-    model.load_state_dict(start())
+def ours(cached: bool = True, tokens: int | None = None) -> Side:
+    """With the exported package; TOKENS where nothing is said."""
+    tokens = tokens or TOKENS
+    model = tt.GPT(VOCABULARY, WIDTH, LAYERS, HEADS, tokens + 1, tie_weights=False)
+    model.load_state_dict(start(tokens + 1))
     if cached:
         tt.enable_kv_cache(model)
-    return Side(lambda: model.generate([0], TOKENS, temperature=0), lambda ids: [ids.numpy()])
+    return Side(lambda: model.generate([0], tokens, temperature=0), lambda ids: [ids.numpy()])
 
 
 def norm(x: Array, w: Array, b: Array) -> Array:
@@ -44,15 +45,16 @@ def norm(x: Array, w: Array, b: Array) -> Array:
     return x / np.sqrt((x * x).mean(axis=-1, keepdims=True) + EPS) * w + b
 
 
-def by_hand() -> Side:
+def by_hand(tokens: int | None = None) -> Side:
     """With NumPy, as one writes it for this model and one text."""
-    p, half, c = start(), np.float32(0.5), np.float32(np.sqrt(2 / np.pi))
+    tokens = tokens or TOKENS
+    p, half, c = start(tokens + 1), np.float32(0.5), np.float32(np.sqrt(2 / np.pi))
     blocks = layers(p)
 
     def write() -> Array:
-        keys, values = np.zeros((2, LAYERS, HEADS, LENGTH, DEPTH), np.float32)
+        keys, values = np.zeros((2, LAYERS, HEADS, tokens + 1, DEPTH), np.float32)
         ids = [0]
-        for at in range(TOKENS):
+        for at in range(tokens):
             x = p["token_embedding.weight"][ids[-1:]] + p["position_embedding.weight"][at:at + 1]
             for k, (norm1, (wqkv, bqkv), (wproj, bproj), norm2, (wfc, bfc), (wback, bback)) in enumerate(blocks):
                 q, key, value = (norm(x, *norm1) @ wqkv + bqkv).reshape(3, HEADS, 1, DEPTH)
@@ -74,7 +76,8 @@ def by_hand() -> Side:
 def theirs(torch: ModuleType) -> Side:
     """With torch's functions and its fused attention, in inference mode; its linear wants the weights turned round."""
     f = torch.nn.functional
-    p = {name: torch.from_numpy(np.ascontiguousarray(a.T) if a.ndim == 2 and "embedding" not in name else a) for name, a in start().items()}
+    p = {name: torch.from_numpy(np.ascontiguousarray(a.T) if a.ndim == 2 and "embedding" not in name else a)
+         for name, a in start(TOKENS + 1).items()}
     blocks = layers(p)
 
     @torch.inference_mode()
