@@ -14,7 +14,7 @@ SLACK = 1.1             # a gate that is missed by more than a tenth fails
 
 @dataclass(frozen=True)
 class Row:
-    """One case: what ours takes, what it stands beside takes (both in `unit`), and the gate for their ratio.
+    """One case: what ours takes, what it stands beside takes (both in `unit`), and the gate for their ratio; None where it is only told.
 
     `absolute`: the gate is for ours itself.  `spread` is of the ratio (or of ours), `error` is why there are no figures.
     """
@@ -23,7 +23,7 @@ class Row:
     ours: float | None
     beside: float | None
     unit: str
-    gate: float
+    gate: float | None
     torch: float | None = None
     over_torch: float | None = None
     target: float | None = None
@@ -41,9 +41,11 @@ class Row:
 
     @property
     def verdict(self) -> str:
-        """met, nearly met (missed by less than a tenth), missed or broken."""
+        """met, nearly met (missed by less than a tenth), missed or broken; told where there is no gate."""
         if self.error:
             return "broken"
+        if self.gate is None:
+            return "told"
         gated = self.ours if self.absolute or self.ratio is None else self.ratio
         return "met" if gated <= self.gate else "nearly met" if gated <= SLACK * self.gate else "missed"
 
@@ -56,17 +58,22 @@ def shown(number: float | None) -> str:
     return "-" if number is None else f"{number:.0f}" if abs(number) >= 1000 else f"{number:.3g}"
 
 
+def aligned(lines: list[list[str]]) -> str:
+    """Columns: the first and the last to the left, figures between them to the right."""
+    widths = [max(map(len, column)) for column in zip(*lines)]
+    return "\n".join("  ".join(cell.rjust(width) if 0 < k < len(line) - 1 else cell.ljust(width)
+                               for k, (cell, width) in enumerate(zip(line, widths))).rstrip() for line in lines)
+
+
 def table(rows: list[Row], beside: str) -> str:
     """The rows, one a line; a broken one tells why instead of figures."""
     lines = [[name.format(beside=beside) for name in COLUMNS]]
     for row in rows:
         figures = [row.ours, row.beside, row.torch, row.unit, row.ratio, row.spread, None, row.over_torch, row.target]
         cells = ["-" if row.error else x if isinstance(x, str) else shown(x) for x in figures]
-        cells[6] = f"{row.gate:g} {row.unit}" if row.absolute else f"{row.gate:g}"
+        cells[6] = "-" if row.gate is None else f"{row.gate:g} {row.unit}" if row.absolute else f"{row.gate:g}"
         lines.append([row.case, *cells, f"{row.verdict}: {row.error}" if row.error else row.verdict])
-    widths = [max(map(len, column)) for column in zip(*lines)]
-    return "\n".join("  ".join(cell.rjust(width) if 0 < k < len(line) - 1 else cell.ljust(width)
-                               for k, (cell, width) in enumerate(zip(line, widths))).rstrip() for line in lines)
+    return aligned(lines)
 
 
 def bars(axes: Any, shift: float, colour: str, name: str, values: list[float | None], bounds: list[float | None]) -> None:

@@ -190,9 +190,9 @@ def gelu(x: Array, out: Array) -> Array:
 def gelu_slope(x: Array, g: Array, scratch: Array) -> None:
     """Multiply g by the slope of GELU at x, block by block."""
     x, g = x.reshape(-1), g.reshape(-1)
-    s, t, u = scratch
     for at in range(0, x.size, BLOCK):
         xb, gb = x[at:at + BLOCK], g[at:at + BLOCK]
+        s, t, u = scratch[:, :xb.size]
         np.multiply(xb, xb, out=s)
         np.multiply(s, C * K, out=t)
         t += C
