@@ -103,9 +103,9 @@ def picture(rows: list[Row], file: Path) -> None:
     figure.savefig(file, dpi=120)
 
 
-def options(description: str) -> argparse.ArgumentParser:
-    """What every benchmark understands."""
-    parser = argparse.ArgumentParser(description=description)
+def options(description: str, *more: argparse.ArgumentParser) -> argparse.ArgumentParser:
+    """What every benchmark understands, and what `more` do."""
+    parser = argparse.ArgumentParser(description=description, parents=more)
     parser.add_argument("--json", metavar="FILE", help="write the rows as JSON; - prints them instead of the table")
     return parser
 

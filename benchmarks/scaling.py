@@ -1,4 +1,4 @@
-"""What a step costs as something grows: `python -m benchmarks.scaling [CURVE …] [--json FILE] [--picture FILE.png]`.
+"""What a step costs as something grows: `python -m benchmarks.scaling [CURVE …] [--json FILE] [--picture FILE]`.
 
 Times are processor time on one thread, of all sizes in turns; memory is the worst moment of a step.  Growth is how many times as much the
 largest size costs as the middle one: of ours, of NumPy by hand where that is there, and of what the mathematics asks for (multiply-adds,
@@ -143,6 +143,8 @@ def picture(found: list[Grown], file: Path) -> None:
         axes.loglog(grown.sizes, grown.ours, "o-", color="#4c72b0", markersize=3, label="ours")
         axes.set_title(grown.curve, fontsize=9)
         axes.set_ylabel("bytes" if grown.memory else "seconds", fontsize=8)
+        axes.minorticks_off()
+        axes.set_xticks(grown.sizes[::2], [f"{size:,}" for size in grown.sizes[::2]])
         axes.tick_params(labelsize=7)
         if k == 1:
             axes.legend(fontsize=7)
@@ -170,7 +172,8 @@ def main(arguments: list[str] | None = None, rounds: int = 5, least: float = 0.0
     found = [measure(CURVES[name], rounds, least) for name in chosen.curves or CURVES]
     if chosen.picture:
         picture(found, chosen.picture)
-    return report(found, chosen.json, python=platform.python_version(), numpy=np.__version__, threads=1, clock="process_time", rounds=rounds)
+    about = {"python": platform.python_version(), "numpy": np.__version__, "threads": 1, "clock": "process_time", "rounds": rounds}
+    return report(found, chosen.json, **about)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,10 @@
 """The benchmarks: what is wrong is never timed, what they tell and how they end.  Few rounds, and no figure is judged here."""
 
 import json
+import subprocess
 import sys
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -12,6 +15,7 @@ from benchmarks.cases import CASES
 from benchmarks.report import Row, report, table
 
 SMALL = "add", "mul-add", "mlp"
+ROOT = Path(benchmarks.__file__).parents[1]
 
 
 def run(*arguments):
@@ -106,3 +110,31 @@ def test_a_gate_that_is_missed_by_more_than_a_tenth_fails(capsys, ours, absolute
     row = Row("case", ours, 1.0, "us", 1.0, absolute=absolute)
     assert (row.verdict, report([row])) == (verdict, code)
     assert verdict in capsys.readouterr().out
+
+
+def test_several_threads_are_told_by_the_wall_and_never_gated(capsys, monkeypatch):
+    monkeypatch.setitem(CASES, "add", replace(CASES["add"], gate=1e-9))
+    monkeypatch.setitem(sys.modules, "torch", None)
+    assert run("add") == 1
+    capsys.readouterr()
+    assert run("add", "memory", "--threads", 2, "--json", "-") == 0
+    document = json.loads(capsys.readouterr().out)
+    assert (document["threads"], document["clock"]) == (2, "perf_counter")
+    assert [(row["gate"], row["verdict"]) for row in document["rows"]] == [(None, "told")] * 2
+    monkeypatch.setattr(tt.Tensor, "__add__", tt.subtract)
+    assert run("add", "--threads", 2) == 1 and "broken" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("arguments, threads", [([], "1"), (["--threads", "2"], "2"), (["--threads=2"], "2")])
+def test_threads_are_said_before_numpy_is_imported(arguments, threads):
+    program = ("import os, runpy, sys\nclass Stop:\n    def find_spec(self, name, *_):\n        if name == 'numpy':\n"
+               "            sys.exit(' '.join(os.environ[f'{x}_NUM_THREADS'] for x in ('OPENBLAS', 'OMP', 'MKL')))\n"
+               "sys.meta_path.insert(0, Stop())\nrunpy.run_module('benchmarks', run_name='__main__', alter_sys=True)")
+    done = subprocess.run([sys.executable, "-c", program, "add", *arguments], capture_output=True, text=True, cwd=ROOT)
+    assert done.stderr.strip() == " ".join([threads] * 3)
+
+
+def test_no_threads_are_refused(capsys):
+    with pytest.raises(SystemExit) as exit_:
+        run("add", "--threads", 0)
+    assert exit_.value.code == 2 and "0 threads" in capsys.readouterr().err

@@ -28,32 +28,33 @@ def verify(sides: dict[str, Side]) -> None:
             assert close, f"result {k + 1} of {name} is not NumPy's"
 
 
-def seconds(step: Callable[[], Any], times: int) -> float:
-    """Processor time of one of `times` steps."""
-    start = time.process_time()
+def seconds(step: Callable[[], Any], times: int, clock: Callable[[], float] = time.process_time) -> float:
+    """Time of one of `times` steps: processor time, unless the clock is another."""
+    start = clock()
     for _ in range(times):
         step()
-    return (time.process_time() - start) / times
+    return (clock() - start) / times
 
 
-def enough(step: Callable[[], Any], least: float) -> int:
+def enough(step: Callable[[], Any], least: float, clock: Callable[[], float] = time.process_time) -> int:
     """How many steps take `least` seconds; counting them warms up as well."""
     times = 1
-    while (took := seconds(step, times) * times) < least / 4:
+    while (took := seconds(step, times, clock) * times) < least / 4:
         times *= 2
     return max(1, round(times * least / took)) if took else times
 
 
-def in_turns(sides: dict[str, Side], rounds: int, least: float) -> dict[str, list[float]]:
+def in_turns(sides: dict[str, Side], rounds: int, least: float,
+             clock: Callable[[], float] = time.process_time) -> dict[str, list[float]]:
     """Seconds of one step of each side, once a round; a side works for `least` seconds, then it is the next one's turn."""
-    times = {name: enough(side.step, least) for name, side in sides.items()}
+    times = {name: enough(side.step, least, clock) for name, side in sides.items()}
     found: dict[str, list[float]] = {name: [] for name in sides}
     gc.collect()
     gc.freeze()                                 # what is there already is nobody's cost
     try:
         for _ in range(rounds):
             for name, side in sides.items():
-                found[name].append(seconds(side.step, times[name]))
+                found[name].append(seconds(side.step, times[name], clock))
     finally:
         gc.unfreeze()
     return found
