@@ -48,7 +48,7 @@ SMALL = transformer.Size(layers=2, width=32, heads=2, batch=2, length=16)
 MODELS = {
     "mlp": Model("MLP", lambda: network.training()[0], mlp_needs(network.SIZES, network.BATCH), lambda: network.training()[0]),
     "cnn": Model("CNN", convolution.training, cnn_needs(convolution.SIZE), partial(convolution.training, 8)),
-    "gpt": Model("GPT", transformer.training, gpt_needs(transformer.Size()), partial(transformer.training, SMALL)),
+    "gpt": Model("GPT", transformer.training, gpt_needs(transformer.USUAL), partial(transformer.training, SMALL)),
 }
 
 

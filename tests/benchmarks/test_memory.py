@@ -44,6 +44,26 @@ def test_an_optimizer_that_keeps_another_average_is_found(capsys, monkeypatch):
     assert code == 1 and rows["gradients forgotten"]["verdict"] == "missed" and rows["made"]["verdict"] == "met"
 
 
+@pytest.mark.parametrize(("forward", "verdict"), [(True, "met"), (False, "missed")], ids=["forward", "backward"])
+def test_what_backward_holds_at_its_worst_is_found_and_what_forward_held_is_not(capsys, monkeypatch, forward, verdict):
+    relu = tt.relu
+
+    def wasteful(x):
+        np.empty(1 << 20)
+        return relu(x)
+
+    def rule(g, out):
+        waste = np.empty(1 << 20)
+        return (g * (out > 0), waste)[0]
+    if forward:
+        monkeypatch.setattr(tt, "relu", wasteful)
+    else:
+        monkeypatch.setattr(relu, "rule", None)
+        tt.gradient(relu)(rule)
+    _, rows = told(capsys, "mlp", steps=2)
+    assert rows["at backward's worst moment"]["verdict"] == verdict and rows["after backward"]["verdict"] == "met"
+
+
 def test_a_broken_step_has_one_row_and_fails(capsys, monkeypatch):
     monkeypatch.setattr(tt.relu, "rule", None)
     assert memory.main(["mlp"], steps=2) == 1
