@@ -138,7 +138,7 @@ def moved(kind: str, count: int, size: int) -> dict[str, Side]:
 
 
 def alone(make: Callable[[int], Side]) -> Callable[[int], dict[str, Side]]:
-    """Ours only."""
+    """One side, which is ours."""
     return lambda n: {"ours": make(n)}
 
 
