@@ -87,7 +87,8 @@ SIMPLE: dict[str, tuple[Callable[..., Any], Callable[..., Any]]] = {
     "LogSoftmax": (tt.LogSoftmax, lambda dim: nn.LogSoftmax(dim)), "Identity": (tt.Identity, lambda: nn.Identity()),
     "Flatten": (tt.Flatten, lambda *ends: nn.Flatten(*ends)),
     "LayerNorm": (tt.LayerNorm, lambda *how: nn.LayerNorm(*how)), "RMSNorm": (tt.RMSNorm, lambda *how: nn.RMSNorm(*how)),
-    "BatchNorm1d": (tt.BatchNorm1d, lambda width: nn.BatchNorm1d(width)), "BatchNorm2d": (tt.BatchNorm2d, lambda width: nn.BatchNorm2d(width)),
+    "BatchNorm1d": (tt.BatchNorm1d, lambda width: nn.BatchNorm1d(width)),
+    "BatchNorm2d": (tt.BatchNorm2d, lambda width: nn.BatchNorm2d(width)),
     "Conv2d": (lambda *how, **more: tt.Conv2d(*how, **more), lambda *how, **more: nn.Conv2d(*how, **more)),
     "MaxPool2d": (tt.MaxPool2d, lambda *how: nn.MaxPool2d(*how)), "AvgPool2d": (tt.AvgPool2d, lambda *how: nn.AvgPool2d(*how)),
     "AdaptiveAvgPool2d": (tt.AdaptiveAvgPool2d, lambda size: nn.AdaptiveAvgPool2d(size)),
@@ -127,7 +128,8 @@ def twins(definition: Definition) -> Twins:
 
 # ---- definitions, drawn -----------------------------------------------------------------------------
 
-BENDS = st.sampled_from([("ReLU",), ("Tanh",), ("Sigmoid",), ("SiLU",), ("GELU", "none"), ("GELU", "tanh"), ("LeakyReLU", 0.2), ("Identity",)])
+BENDS = st.sampled_from([("ReLU",), ("Tanh",), ("Sigmoid",), ("SiLU",), ("GELU", "none"), ("GELU", "tanh"),
+                         ("LeakyReLU", 0.2), ("Identity",)])
 WIDTHS = st.integers(1, 6)
 
 

@@ -1,6 +1,5 @@
 """torch's own gradcheck and gradgradcheck are content with every gradient of ours."""
 
-import numpy as np
 import pytest
 from hypothesis import HealthCheck, Phase, assume, given, settings
 from hypothesis import strategies as st
@@ -14,7 +13,7 @@ from tests.conformance.through import through  # noqa: E402
 REPEATABLE = settings(derandomize=True, deadline=None, database=None, max_examples=5, suppress_health_check=list(HealthCheck),
                       phases=[Phase.generate])          # a check is too dear to look for a simpler case
 SLOPED = [name for name, operation in OPERATIONS.items() if operation.slope]
-FEW = 30                                            # numbers, each of which is varied by itself; more are varied together, in a direction drawn at random
+FEW = 30                                            # numbers, each varied by itself; more are varied all together
 QUIET = pytest.mark.filterwarnings("ignore")        # of numbers that become infinite, and of inputs of size 0
 
 
