@@ -82,11 +82,11 @@ MODULES: dict[str, tuple[int, str]] = {
         decode_weights disable_kv_cache enable_kv_cache generate_cached head_step next_tokens
     """),
     "tinytorch.profiling.profiler": (15, """
-        Counted FLOPS Frame MB Profile Profiler Timing analyze_batch_size_effects analyze_model_scaling
+        CHANGES Counted FLOPS Frame MB Profile Profiler Timing analyze_batch_size_effects analyze_model_scaling
         analyze_profiling_overhead arrays_in attainable attention_flops benchmark_operation_efficiency bytes_of compare
         convolve_flops count_work counted evaluating flops_of layout linear_flops machine_peak measure peak_memory
-        profile profile_backward_pass profile_forward_pass roofline runs_rule seconds_text shortened uncounted untouched
-        work_of
+        profile profile_backward_pass profile_forward_pass roofline runs_rule seconds_text shortened standing uncounted
+        untouched watching work_of
     """),
     "tinytorch.optimization.acceleration": (16, """
         FULL MOVES MixedPrecisionTrainer Packed SPAN START analyze_acceleration_decision_framework

@@ -394,7 +394,7 @@ around = []         # watch(call, op, arrays, params) -> what call(arrays, param
 def through(op, run, arrays, params):
     """`run(*arrays, **params)`, with everybody who sits around the door looking on."""
     call = lambda arrays, params: run(*arrays, **params)
-    for watch in around:
+    for watch in tuple(around):                                  # another thread may join or leave meanwhile
         call = functools.partial(watch, call, op)
     return call(arrays, params)
 

@@ -23,11 +23,14 @@ tito.notebook.use(15)
 import functools
 import html
 import math
+import threading
 import time
 import tracemalloc
 from collections import Counter
 from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 
@@ -297,23 +300,20 @@ The class is given. `x.view(Counted)` is an array that counts, and copies nothin
 #| export
 class Counted(np.ndarray):
     """An array that adds up in `Counted.work`, by function, what NumPy is asked to compute with it."""
-    work = None                                                  # a Counter while somebody counts
+    work = ContextVar("work", default=None)                      # per thread and task: a Counter while somebody counts
 
     def __array_ufunc__(self, ufunc, method, *inputs, out=None, **settings):
         settings |= {} if out is None else {"out": uncounted(out)}
         inputs = uncounted(list(inputs))
         result = getattr(ufunc, method)(*inputs, **settings)
-        Counted.work[ufunc.__name__] += work_of(ufunc, method, inputs, result)
+        Counted.work.get()[ufunc.__name__] += work_of(ufunc, method, inputs, result)
         return counted(result) if out is None else out[0]
 
     def __array_function__(self, function, types, args, settings):
         if function is np.einsum:                                # a multiply-add for each number of the largest array
-            Counted.work["einsum"] += 2 * max(x.size for x in args[1:])
+            Counted.work.get()["einsum"] += 2 * max(x.size for x in args[1:])
             args = uncounted(args)
         return counted(super().__array_function__(function, types, args, settings))
-
-    def __bool__(self):                                          # a rule may ask `type(b) is ndarray or b`
-        return self.size > 1 or bool(self.view(np.ndarray))
 
 def counted(x):
     """Arrays of floats as arrays that count, also in tuples; all else as it is."""
@@ -333,11 +333,11 @@ def count_work(call, *arrays):
     >>> count_work(lambda x: np.exp(x * 2.0).sum(), np.ones(10))[1]
     Counter({'multiply': 10, 'exp': 10, 'add': 10})
     """
-    before, Counted.work = Counted.work, Counter()
+    token = Counted.work.set(work := Counter())
     try:
-        return uncounted(call(*counted(arrays))), Counted.work
+        return uncounted(call(*counted(arrays))), work
     finally:
-        Counted.work = before
+        Counted.work.reset(token)
 
 # %% [markdown]
 """
@@ -625,7 +625,8 @@ test_unit_timed()
 """
 The rest is given. `watch` stands at the door. An operation's FLOPs come from the table, or, where it is not there, from arrays that count. A gradient
 rule is run once more, with arrays that count: nobody has to *assume* what backward costs. (A rule changes nothing. One whose inside passes the door
-by itself is not run again.) Modules are seen through `Module.__call__`, as long as the profile lasts.
+by itself is not run again.) Modules are seen through `Module.__call__`, as long as the profile lasts. What other threads do meanwhile is theirs:
+`standing` and `watching` ask whose call it is, and however the contexts of several threads overlap, each takes away only what it brought.
 """
 
 # %%
@@ -637,7 +638,7 @@ def runs_rule(call, op):
     return op.rule is not None and call.__closure__[0].cell_contents is op.rule.run
 
 def _watch(self, call, op, arrays, params):
-    if Counted.work is not None:                                 # somebody is only counting
+    if Counted.work.get() is not None:                           # somebody is only counting
         return call(arrays, params)
     with self.aside():
         name, given, rule = op.__name__, list(arrays), runs_rule(call, op)
@@ -664,26 +665,58 @@ Profile.watch = _watch
 
 # %%
 #| export
+CHANGES = threading.Lock()                                       # one thread at a time comes or goes
+
+@contextmanager
+def standing(holder, name, instead):
+    """Inside, what this thread calls as `holder.name(…)` is `instead(below, …)`, where `below(…)` is what it was."""
+    def layer(*args, **settings):
+        return instead(link.below, *args, **settings) if threading.get_ident() == me else link.below(*args, **settings)
+    me, layer.link = threading.get_ident(), (link := SimpleNamespace())
+    with CHANGES:
+        link.below = getattr(holder, name)
+        setattr(holder, name, layer)
+    try:
+        yield
+    finally:
+        with CHANGES:
+            above = getattr(holder, name)
+            if above is layer:
+                setattr(holder, name, link.below)
+            else:                                                # another thread came later, and is still there
+                while above.link.below is not layer:
+                    above = above.link.below
+                above.link.below = link.below
+
+@contextmanager
+def watching(watch):
+    """Inside, `watch` stands around the door, for the operations of this thread."""
+    def mine(call, op, arrays, params):
+        return watch(call, op, arrays, params) if threading.get_ident() == me else call(arrays, params)
+    me = threading.get_ident()
+    door.around.append(mine)
+    try:
+        yield
+    finally:
+        door.around.remove(mine)
+
 @contextmanager
 def profile(clock=time.perf_counter):
     """`with profile() as p:` what passes the door inside is counted and timed; see `Profile`.  Afterwards the door is as it was."""
-    p, called = Profile(clock), Module.__call__
+    p = Profile(clock)
 
-    def call(module, *inputs, **settings):
+    def call(called, module, *inputs, **settings):
         with p.aside():
             if module not in p.names:                            # the outermost: it knows the names of its parts
                 p.names |= {m: f"{shortened(name)} {type(m).__name__}".strip() for name, m in module.named_modules()}
             frame = p.open[-1].part(p.names[module], p.open[-1].phase, "module")
         return p.timed(frame, lambda: called(module, *inputs, **settings))
-    Module.__call__ = call
-    door.around.append(p.watch)
-    began = p.now()
-    try:
-        yield p
-    finally:
-        p.root.seconds += p.now() - began
-        door.around.remove(p.watch)
-        Module.__call__ = called
+    with standing(Module, "__call__", call), watching(p.watch):
+        began = p.now()
+        try:
+            yield p
+        finally:
+            p.root.seconds += p.now() - began
 
 # %% [markdown]
 """

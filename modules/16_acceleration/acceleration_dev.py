@@ -41,7 +41,7 @@ from tinytorch.core.optimizers import SGD
 from tinytorch.core.tensor import Tensor, float32, matmul, op
 from tinytorch.core.training import accuracy
 from tinytorch.data.loader import load_digits
-from tinytorch.profiling.profiler import FLOPS, attainable, compare, machine_peak, peak_memory, profile, seconds_text
+from tinytorch.profiling.profiler import FLOPS, attainable, compare, machine_peak, peak_memory, profile, seconds_text, standing, watching
 
 # %% nbgrader={"grade": false, "grade_id": "tools", "locked": true, "schema_version": 3, "solution": false, "task": false}
 from tinytorch.core.activations import relu
@@ -697,8 +697,7 @@ def autocast(dtype="float16"):
     if str(dtype) == "float32":
         yield
         return
-    narrow, record, packs, ops = to_half if str(dtype) == "float16" else rounded, door.record, weakref.WeakValueDictionary(), {}
-    watch = half_door(narrow)
+    narrow, packs, ops = to_half if str(dtype) == "float16" else rounded, weakref.WeakValueDictionary(), {}
 
     def pack(x):
         if narrow is to_half or not _is(x, float32):
@@ -708,7 +707,7 @@ def autocast(dtype="float16"):
             kept = packs[id(x)] = Packed(x)
         return kept
 
-    def note(op, args, arrays, params, extra, data):
+    def note(record, op, args, arrays, params, extra, data):
         node = record(op, args, arrays, params, extra, data)
         if node is not None and node.rule and op.__name__ not in MOVES:
             leaves = {id(x.data) for x in args if isinstance(x, Tensor) and x.node is None}
@@ -717,13 +716,8 @@ def autocast(dtype="float16"):
             node.rule = node.op.rule
         return node
 
-    door.around.append(watch)
-    door.record = note
-    try:
+    with watching(half_door(narrow)), standing(door, "record", note):
         yield
-    finally:
-        door.around.remove(watch)
-        door.record = record
 
 def _stored(op, narrow):
     """The operation with a rule for what is kept in half: it is widened before the rule runs, and the rule's answers are narrowed."""

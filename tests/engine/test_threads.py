@@ -241,8 +241,6 @@ def test_a_checkpoint_that_computes_again_leaves_the_hooks_of_a_shared_leaf_to_o
 
 # ---- who sits around the door ------------------------------------------------------------------------------
 
-ELSEWHERE = "`around`, `record` and `Module.__call__` are one for all threads: whoever sits at the door sees what all of them do"
-
 
 @pytest.fixture
 def door_as_it_was():
@@ -257,7 +255,6 @@ def exact():
     return (tt.Tensor([[1.0, 1 / 3]]) @ tt.Tensor([[1.0], [1e-3]])).numpy()
 
 
-@pytest.mark.xfail(strict=True, reason=ELSEWHERE)
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
 def test_autocast_in_one_thread_leaves_the_numbers_of_another_alone(dtype, door_as_it_was):
     want, turns = exact(), Turns()
@@ -265,7 +262,6 @@ def test_autocast_in_one_thread_leaves_the_numbers_of_another_alone(dtype, door_
     assert got.dtype == np.float32 and got.tobytes() == want.tobytes()
 
 
-@pytest.mark.xfail(strict=True, reason=ELSEWHERE)
 def test_a_profile_counts_the_operations_of_its_own_thread_alone(door_as_it_was):
     model, turns = tt.Linear(3, 3), Turns()
     x = tt.zeros(2, 3)
@@ -273,7 +269,6 @@ def test_a_profile_counts_the_operations_of_its_own_thread_alone(door_as_it_was)
     assert [frame.name for frame, _ in found.root.walk()] == ["all", "add"]
 
 
-@pytest.mark.xfail(strict=True, reason=ELSEWHERE)
 @pytest.mark.parametrize("context", [autocast, profile])
 def test_the_door_is_as_before_when_contexts_of_two_threads_overlap(context, door_as_it_was):
     """The first thread leaves while the second is inside: neither puts back what the other brought."""

@@ -167,7 +167,7 @@ def in_place(op, args, params):
             params[name] = value.data
     return args, params
 
-# %% ../../modules/01_tensor/tensor_dev.py #9075b194
+# %% ../../modules/01_tensor/tensor_dev.py #cd010bbc
 # 4. Two empty chairs
 OPS = {}            # name -> operation
 record = None       # record(op, args, arrays, params, extra, data) -> how it was made, or None
@@ -176,7 +176,7 @@ around = []         # watch(call, op, arrays, params) -> what call(arrays, param
 def through(op, run, arrays, params):
     """`run(*arrays, **params)`, with everybody who sits around the door looking on."""
     call = lambda arrays, params: run(*arrays, **params)
-    for watch in around:
+    for watch in tuple(around):                                  # another thread may join or leave meanwhile
         call = functools.partial(watch, call, op)
     return call(arrays, params)
 

@@ -7,10 +7,10 @@ import tinytorch
 
 __getattr__, __dir__ = tinytorch.lazy(__name__, {
     "tinytorch.profiling.profiler": """
-        Counted FLOPS Frame MB Profile Profiler Timing analyze_batch_size_effects analyze_model_scaling
+        CHANGES Counted FLOPS Frame MB Profile Profiler Timing analyze_batch_size_effects analyze_model_scaling
         analyze_profiling_overhead arrays_in attainable attention_flops benchmark_operation_efficiency bytes_of compare
         convolve_flops count_work counted evaluating flops_of layout linear_flops machine_peak measure peak_memory
-        profile profile_backward_pass profile_forward_pass roofline runs_rule seconds_text shortened uncounted untouched
-        work_of
+        profile profile_backward_pass profile_forward_pass roofline runs_rule seconds_text shortened standing uncounted
+        untouched watching work_of
     """,
 }, "profiler")
