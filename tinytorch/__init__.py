@@ -24,7 +24,8 @@ MODULES: dict[str, tuple[int, str]] = {
         leaky_relu log_softmax logistic relu sigmoid silu softmax tanh
     """),
     "tinytorch.core.layers": (3, """
-        Dropout Flatten Identity Layer Linear Module Parameter Sequential dropout kaiming_uniform linear xavier_uniform
+        Dropout Flatten Identity Layer Linear MOST Module Parameter Sequential check_array check_choice check_kind
+        check_number check_path check_sizes check_whole dropout kaiming_uniform linear xavier_uniform
     """),
     "tinytorch.core.losses": (4, """
         BCELoss BCEWithLogitsLoss BinaryCrossEntropyLoss CrossEntropyLoss HuberLoss L1Loss Loss MSELoss NLLLoss
@@ -48,7 +49,7 @@ MODULES: dict[str, tuple[int, str]] = {
     "tinytorch.data.loader": (8, """
         BatchSampler CIFAR10 CIFAR10_MIRRORS Compose Crew DataLoader Dataset END Epoch IterableDataset MNIST
         MNIST_MIRRORS Normalize RandomCrop RandomHorizontalFlip RandomSampler Sampler SequentialSampler Subset
-        TensorDataset Text WorkerInfo answer datasets_folder death default_collate download download_cifar10
+        TensorDataset Text WorkerInfo answer check_image datasets_folder death default_collate download download_cifar10
         download_mnist end_with fetch get_worker_info in_turn in_workers is_published labelled load_digits pack
         random_split read_cifar10 read_idx seeded told work
     """),

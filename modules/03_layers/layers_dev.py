@@ -21,6 +21,8 @@ tito.notebook.use(3)
 # %% nbgrader={"grade": false, "grade_id": "imports", "locked": true, "schema_version": 3, "solution": false, "task": false}
 #| export
 import math
+import os
+from collections.abc import Mapping
 
 import numpy as np
 
@@ -192,6 +194,96 @@ for shape in [(1, 256), (64, 256), (2048, 256), (256, 8, 256)]:
 
 # %% [markdown]
 """
+One more thing before the layers: sizes and settings are typed by people. Given, for all modules from here on: checks that say in one
+sentence whose setting is wrong, what it must be, and what came, before NumPy says something else three calls further down.
+"""
+
+# %%
+#| export
+MOST = 10 ** 9                                             # a larger size is a slip of the keyboard; such an array has no room anywhere
+
+def _refuse(kind, name, settings, must):
+    """An error as a sentence: `Linear: in_features and out_features must be whole numbers …, not 0 and 3`."""
+    raise kind(f"{name}: {' and '.join(settings)} must be {must}, not {' and '.join(f'{value!r:.60}' for value in settings.values())}")
+
+
+def _check(name, fits, what, none, settings):
+    for value in settings.values():
+        number = isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, (bool, np.timedelta64))
+        if not (number and fits(value) or none and value is None):
+            must = what.replace("number", "numbers") if len(settings) > 1 else f"a {what}"
+            _refuse(ValueError if number else TypeError, name, settings, must + " or None" * none)
+
+
+def check_whole(name, least=1, most=MOST, /, *, none=False, **settings):
+    """TypeError or ValueError in the name of a function, unless its settings are whole numbers from `least` to `most` (or None, if it may be).
+
+    >>> check_whole("Linear", in_features=784, out_features=10)
+    """
+    _check(name, lambda n: isinstance(n, (int, np.integer)) and least <= n <= most, f"whole number from {least:,} to {most:,}", none, settings)
+
+
+def check_number(name, low=0.0, high=None, /, *, none=False, **settings):
+    """The same for numbers from `low` to `high`, or finite ones of `low` or more; nan is none.
+
+    >>> check_number("Dropout", 0, 1, p=0.5)
+    """
+    what = f"number from {low:g} to {high:g}" if high is not None else "finite number" + f" of {low:g} or more" * (low > -math.inf)
+    fits = lambda x: low <= x and (x <= high if high is not None else abs(x) < math.inf)
+    _check(name, fits, what, none, settings)
+
+
+def check_kind(name, kind, /, *, none=False, **settings):
+    """TypeError unless all settings are of this class (or None, if they may be)."""
+    for setting, value in settings.items():
+        single = kind.__module__ == "collections.abc" and getattr(value, "ndim", 1) == 0     # such an array says it has a length, and has none
+        if single or not (isinstance(value, kind) or none and value is None):
+            _refuse(TypeError, name, {setting: value}, f"{'an' if kind.__name__[0] in 'AEIOU' else 'a'} {kind.__name__}" + " or None" * none)
+
+
+def check_path(name, path, /):
+    """TypeError unless this is the path of a file: text, or what pathlib makes."""
+    if not isinstance(path, (str, os.PathLike)):
+        _refuse(TypeError, name, {"path": path}, "the path of a file")
+
+
+def check_choice(name, choices, /, **settings):
+    """ValueError unless all settings are among these.
+
+    >>> check_choice("GELU", ("none", "tanh"), approximate="tanh")
+    """
+    for setting, value in settings.items():
+        if not any(type(value) is type(choice) and value == choice for choice in choices):
+            _refuse(ValueError, name, {setting: value}, f"one of {', '.join(map(repr, choices))}")
+
+
+def check_sizes(name, axes=None, least=1, /, **settings):
+    """TypeError or ValueError unless all settings are rows (tuples or lists) of sizes; with `axes` so many, and one number counts for all.
+
+    >>> check_sizes("RandomCrop", axes=2, size=(24, 24))
+    """
+    for setting, value in settings.items():
+        row = value if isinstance(value, (tuple, list)) else [value] if axes else None
+        if not row or axes and len(row) not in (1, axes):
+            _refuse(TypeError, name, {setting: value}, f"a row of {axes or 'one or more'} whole numbers")
+        for size in row:
+            check_whole(name, least, **{setting: size})
+
+
+def check_array(name, /, **settings):
+    """The arrays of the settings, in their order (the array itself, of one).  TypeError for what holds no real numbers."""
+    arrays = []
+    for setting, value in settings.items():
+        try:
+            arrays.append(np.asarray(value))
+        except ValueError:                                 # rows of different lengths
+            arrays.append(np.array(None))
+        if arrays[-1].dtype.kind not in "fiub":
+            _refuse(TypeError, name, {setting: value}, "numbers")
+    return arrays if len(arrays) > 1 else arrays[0]
+
+# %% [markdown]
+"""
 ## 2 · How large should weights be?
 
 Twenty layers of 256, each followed by a ReLU, the weights drawn from the normal distribution. Follow the spread of the numbers.
@@ -243,6 +335,10 @@ def xavier_uniform(shape, gain=1.0, *, fan_in=None, fan_out=None, generator=None
     >>> xavier_uniform((300, 100)).shape
     (300, 100)
     """
+    check_sizes("xavier_uniform", shape=shape)
+    check_whole("xavier_uniform", none=True, fan_in=fan_in, fan_out=fan_out)
+    check_number("xavier_uniform", gain=gain)
+    check_kind("xavier_uniform", np.random.Generator, none=True, generator=generator)
     ### BEGIN SOLUTION
     bound = gain * math.sqrt(6 / ((fan_in or shape[0]) + (fan_out or shape[-1])))
     return rand(*shape, generator=generator) * (2 * bound) - bound
@@ -257,6 +353,10 @@ def kaiming_uniform(shape, a=0.0, *, fan_in=None, generator=None):
     >>> kaiming_uniform((300, 100)).shape
     (300, 100)
     """
+    check_sizes("kaiming_uniform", shape=shape)
+    check_whole("kaiming_uniform", none=True, fan_in=fan_in)
+    check_number("kaiming_uniform", a=a)
+    check_kind("kaiming_uniform", np.random.Generator, none=True, generator=generator)
     ### BEGIN SOLUTION
     bound = math.sqrt(6 / ((1 + a * a) * (fan_in or shape[0])))
     return rand(*shape, generator=generator) * (2 * bound) - bound
@@ -536,8 +636,7 @@ class Linear(Module):
     """
     def __init__(self, in_features, out_features, bias=True, generator=None):
         """Draw `weight` (in, out), then `bias` (out,), or None."""
-        if in_features < 1 or out_features < 1:
-            raise ValueError(f"Linear: at least one input and one output wanted, not {in_features} and {out_features}")
+        check_whole("Linear", in_features=in_features, out_features=out_features)
         self.in_features, self.out_features = in_features, out_features
         ### BEGIN SOLUTION
         self.weight = Parameter(kaiming_uniform((in_features, out_features), math.sqrt(5), generator=generator))
@@ -661,6 +760,9 @@ def _load_state_dict(self, state, strict=True):
 
     ValueError that names all missing, unexpected and wrongly shaped entries; nothing is written then.
     """
+    check_kind("load_state_dict", Mapping, state=state)
+    for name, values in state.items():
+        check_array("load_state_dict", **{name: values})
     ### BEGIN SOLUTION
     ours = {name: t for name, t in _walk(self) if isinstance(t, Tensor)}
     wrong = [f"{name} is missing" for name in ours if strict and name not in state]
@@ -829,8 +931,8 @@ def _train(self, mode=True):
 class Dropout(Module):
     """`dropout` in training; in evaluation x is left alone.  As `torch.nn.Dropout`."""
     def __init__(self, p=0.5, generator=None):
-        if not 0 <= p <= 1:
-            raise ValueError(f"Dropout: p is a probability, from 0 to 1, not {p}")
+        check_number("Dropout", 0, 1, p=p)
+        check_kind("Dropout", np.random.Generator, none=True, generator=generator)
         self.p, self.generator = p, generator
 
     def forward(self, x):
@@ -913,6 +1015,7 @@ class Sequential(Module):
 class Flatten(Module):
     """Axes `start_dim` to `end_dim` joined into one: (n, 8, 8) -> (n, 64).  As `torch.nn.Flatten`."""
     def __init__(self, start_dim=1, end_dim=-1):
+        check_whole("Flatten", -32, 31, start_dim=start_dim, end_dim=end_dim)
         self.start_dim, self.end_dim = start_dim, end_dim
 
     def forward(self, x):

@@ -29,12 +29,14 @@ import sys
 import textwrap
 import time
 import zipfile
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 import numpy as np
 
 from tinytorch.core.autograd import SVG, no_grad
-from tinytorch.core.optimizers import ReduceLROnPlateau, settings_checked
+from tinytorch.core.layers import Module, check_array, check_kind, check_number, check_path, check_whole
+from tinytorch.core.optimizers import Optimizer, ReduceLROnPlateau, Scheduler, settings_checked
 from tinytorch.core.tensor import Tensor, default_generator
 
 # %% nbgrader={"grade": false, "grade_id": "tools", "locked": true, "schema_version": 3, "solution": false, "task": false}
@@ -44,7 +46,7 @@ from io import StringIO
 
 from tinytorch.core.activations import ReLU
 from tinytorch.core.autograd import is_grad_enabled
-from tinytorch.core.layers import Dropout, Identity, Linear, Module, Sequential
+from tinytorch.core.layers import Dropout, Identity, Linear, Sequential
 from tinytorch.core.losses import CrossEntropyLoss, MSELoss
 from tinytorch.core.optimizers import SGD, Adam, StepLR
 from tinytorch.core.tensor import float64, manual_seed
@@ -145,13 +147,14 @@ def batches(loader):
 
     ValueError where a batch is no such pair, and where there is none at all.
     """
+    check_kind("batches", Iterable, loader=loader)
     batch = None
     for batch in loader:
         if not isinstance(batch, (tuple, list)) or len(batch) != 2:
-            raise ValueError(f"a loader gives pairs (inputs, targets), not a {type(batch).__name__}; for one batch write [(inputs, targets)]")
+            raise ValueError(f"batches: a loader gives pairs (inputs, targets), not a {type(batch).__name__}; for one batch write [(inputs, targets)]")
         yield tuple(part if isinstance(part, Tensor) else Tensor(part) for part in batch)
     if batch is None:
-        raise ValueError("the loader gave no batch; what can be gone through only once (a generator) must be made a list")
+        raise ValueError("batches: the loader gave no batch; what can be gone through only once (a generator) must be made a list")
 
 # %% nbgrader={"grade": false, "grade_id": "test-tools", "locked": true, "schema_version": 3, "solution": false, "task": false}
 # what the checks below are made with
@@ -198,6 +201,7 @@ def accuracy(logits, targets):
     >>> accuracy(Tensor([[2.0, 1.0], [0.0, 3.0], [5.0, 4.0], [1.0, 2.0]]), [0, 1, 1, 1])
     0.75
     """
+    logits, targets = check_array("accuracy", logits=logits, targets=targets)
     ### BEGIN SOLUTION
     logits, targets = np.asarray(logits), np.asarray(targets)
     if targets.dtype.kind not in "iu" or targets.shape == logits.shape:
@@ -245,8 +249,14 @@ class Trainer:
     measure.
     """
     def __init__(self, model, optimizer, loss_fn, scheduler=None, grad_clip_norm=None):
+        check_number("Trainer", 0, math.inf, none=True, grad_clip_norm=grad_clip_norm)
         if grad_clip_norm is not None and not grad_clip_norm > 0:
             raise ValueError(f"Trainer: grad_clip_norm is above 0, or None, not {grad_clip_norm}")
+        check_kind("Trainer", Module, model=model)
+        check_kind("Trainer", Optimizer, none=True, optimizer=optimizer)
+        check_kind("Trainer", Callable, loss_fn=loss_fn)
+        if not (scheduler is None or isinstance(scheduler, Scheduler) or hasattr(scheduler, "get_lr")):
+            raise TypeError(f"Trainer: scheduler must be a Scheduler, a CosineSchedule or None, not {scheduler!r:.60}")
         self.model, self.optimizer, self.loss_fn = model, optimizer, loss_fn
         self.scheduler, self.grad_clip_norm, self.line = scheduler, grad_clip_norm, None
         self.history = {"train_loss": [], "val_loss": [], "val_accuracy": [], "lr": []}
@@ -370,8 +380,7 @@ def _train_epoch(self, loader, accumulation_steps=1):
     `accumulation_steps` batches make one step, equal to that of one large batch.  Assumes that `loss_fn` is the mean of a batch, every sample
     counting the same (no `ignore_index`), and that a sample's loss does not depend on its neighbours (no batch normalisation).
     """
-    if accumulation_steps < 1:
-        raise ValueError(f"train_epoch: a step takes one batch or more, not {accumulation_steps}")
+    check_whole("train_epoch", accumulation_steps=accumulation_steps)
     self.model.train()
     total, samples, pairs = 0.0, 0, self.watched(loader)
     ### BEGIN SOLUTION
@@ -413,7 +422,12 @@ factor, and all gradients become nan: PyTorch's way of not hiding it.
 #| export
 def gradients(parameters):
     """The arrays of the gradients that there are, of one parameter or of several."""
-    return [p.grad.data for p in ([parameters] if isinstance(parameters, Tensor) else parameters) if p.grad is not None]
+    parameters = [parameters] if isinstance(parameters, Tensor) else parameters
+    check_kind("gradients", Iterable, parameters=parameters)
+    parameters = list(parameters)
+    for parameter in parameters:
+        check_kind("gradients", Tensor, parameters=parameter)
+    return [p.grad.data for p in parameters if p.grad is not None]
 
 
 def clip_grad_norm(parameters, max_norm, norm_type=2.0):
@@ -421,6 +435,7 @@ def clip_grad_norm(parameters, max_norm, norm_type=2.0):
 
     As `torch.nn.utils.clip_grad_norm_`.
     """
+    check_number("clip_grad_norm", 0, math.inf, max_norm=max_norm, norm_type=norm_type)
     ### BEGIN SOLUTION
     grads = gradients(parameters)
     norm = float(np.linalg.norm([np.linalg.norm(g.ravel(), norm_type) for g in grads], norm_type)) if grads else 0.0
@@ -438,6 +453,7 @@ def clip_grad_value(parameters, clip_value):
     >>> clip_grad_value(w, 0.5); w.grad
     Tensor([-0.5 ,  0.25])
     """
+    check_number("clip_grad_value", 0, math.inf, clip_value=clip_value)
     ### BEGIN SOLUTION
     for g in gradients(parameters):
         np.clip(g, -clip_value, clip_value, out=g)
@@ -567,12 +583,13 @@ class CosineSchedule:
     [0.1, 0.05, 0.0, 0.0]
     """
     def __init__(self, max_lr, min_lr, total_epochs):
-        if total_epochs < 1:
-            raise ValueError(f"CosineSchedule: one epoch or more wanted, not {total_epochs}")
+        check_number("CosineSchedule", max_lr=max_lr, min_lr=min_lr)
+        check_whole("CosineSchedule", total_epochs=total_epochs)
         self.max_lr, self.min_lr, self.total_epochs = max_lr, min_lr, total_epochs
 
     def get_lr(self, epoch):
         """The rate of an epoch, the first one being 0."""
+        check_number("CosineSchedule", epoch=epoch)
         ### BEGIN SOLUTION
         done = min(epoch / self.total_epochs, 1.0)
         return self.min_lr + (self.max_lr - self.min_lr) * (1 + math.cos(math.pi * done)) / 2
@@ -753,6 +770,9 @@ def _fit(self, train_loader, epochs, val_loader=None, patience=None, accumulatio
     checkpoint: a path, written after each epoch.  resume: go on from there, if it exists, to the end of the run that was interrupted.
     progress: True, False, or None for where a line can rewrite itself.  The model is in training mode afterwards.
     """
+    check_whole("fit", 0, epochs=epochs)
+    check_whole("fit", none=True, patience=patience)
+    check_kind("fit", Iterable, callbacks=callbacks)
     if patience is not None and val_loader is None:
         raise ValueError("fit: patience watches the validation loss; give a val_loader")
     if resume and checkpoint is None:
@@ -796,6 +816,7 @@ Trainer.fit = _fit
 #| export
 def plot_history(history):
     """Loss and accuracy of every epoch, side by side, as an SVG picture."""
+    check_kind("plot_history", Mapping, history=history)
     parts = ['<svg xmlns="http://www.w3.org/2000/svg" width="600" height="240" font-family="sans-serif" font-size="11" '
              'style="background:#fff">']
     for left, title, names in (0, "loss", ("train_loss", "val_loss")), (300, "accuracy", ("val_accuracy",)):
@@ -1116,6 +1137,7 @@ def _load_checkpoint(self, path):
 
     ValueError where it does not fit or is no checkpoint; the trainer is then as before.
     """
+    check_path("load_checkpoint", path)
     if not os.path.exists(path):
         raise FileNotFoundError(f"load_checkpoint: there is no file {path}")
     try:

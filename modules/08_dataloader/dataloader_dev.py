@@ -40,13 +40,14 @@ import time
 import traceback
 import weakref
 from collections import deque, namedtuple
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence, Sized
 from multiprocessing.connection import wait
 from pathlib import Path
 
 import numpy as np
 
 import tinytorch
+from tinytorch.core.layers import check_array, check_kind, check_number, check_sizes, check_whole
 from tinytorch.core.tensor import Tensor, default_generator, manual_seed
 
 # %% [markdown]
@@ -124,7 +125,7 @@ class TensorDataset(Dataset):
     """
     def __init__(self, *tensors, transform=None):
         """Keep the tensors.  ValueError where they are not of one length."""
-        self.tensors = tuple(t if isinstance(t, Tensor) else Tensor(t) for t in tensors)
+        self.tensors = tuple(t if isinstance(t, Tensor) else Tensor(check_array("TensorDataset", tensors=t)) for t in tensors)
         self.transform = transform
         ### BEGIN SOLUTION
         lengths = {t.shape[:1] for t in self.tensors}
@@ -189,6 +190,7 @@ fractions that add up to 1. Of ten samples, `[0.75, 0.25]` gives 7.5 and 2.5: ro
 class Subset(Dataset):
     """Some samples of a dataset, by their numbers.  As `torch.utils.data.Subset`."""
     def __init__(self, dataset, indices):
+        check_kind("Subset", Sequence if isinstance(indices, Sequence) else np.ndarray, indices=indices)
         self.dataset, self.indices = dataset, indices
 
     def __len__(self):
@@ -206,6 +208,11 @@ def random_split(dataset, lengths, generator=None):
     >>> [len(part) for part in random_split(range(10), [0.75, 0.25])]
     [8, 2]
     """
+    check_kind("random_split", Sized, dataset=dataset)
+    check_kind("random_split", np.random.Generator, none=True, generator=generator)
+    counts = check_array("random_split", lengths=lengths)
+    if counts.ndim != 1 or counts.dtype.kind not in "iu" and not math.isclose(counts.sum(), 1):
+        raise ValueError(f"random_split: lengths must be whole numbers, or fractions that add up to 1, not {lengths!r:.60}")
     generator = generator or default_generator
     n = len(dataset)
     ### BEGIN SOLUTION
@@ -271,6 +278,7 @@ class Sampler:
 class SequentialSampler(Sampler):
     """0, 1, 2, …  As `torch.utils.data.SequentialSampler`."""
     def __init__(self, data_source):
+        check_kind("SequentialSampler", Sized, data_source=data_source)
         self.data_source = data_source
 
     def __len__(self):
@@ -290,6 +298,9 @@ class RandomSampler(Sampler):
     [0, 1, 2, 3]
     """
     def __init__(self, data_source, replacement=False, num_samples=None, generator=None):
+        check_kind("RandomSampler", Sized, data_source=data_source)
+        check_whole("RandomSampler", 0, none=True, num_samples=num_samples)
+        check_kind("RandomSampler", np.random.Generator, none=True, generator=generator)
         self.data_source, self.replacement, self.generator = data_source, replacement, generator
         self.num_samples = len(data_source) if num_samples is None else num_samples
         if self.num_samples and not len(data_source):
@@ -356,8 +367,8 @@ class BatchSampler(Sampler):
     [[0, 1], [2, 3], [4]]
     """
     def __init__(self, sampler, batch_size, drop_last):
-        if not isinstance(batch_size, int) or batch_size < 1:
-            raise ValueError(f"batch_size is a whole number above 0, not {batch_size!r}")
+        check_kind("BatchSampler", Iterable, sampler=sampler)
+        check_whole("BatchSampler", batch_size=batch_size)
         self.sampler, self.batch_size, self.drop_last = sampler, batch_size, drop_last
 
     def __len__(self):
@@ -434,6 +445,9 @@ def default_collate(samples):
     [Tensor([[1., 2.],
             [3., 4.]]), Tensor([7, 8], dtype=int64)]
     """
+    check_kind("collate", Sequence, samples=samples)
+    if not samples:
+        raise ValueError("collate: a batch needs at least one sample")
     first = samples[0]
     ### BEGIN SOLUTION
     if isinstance(first, (str, bytes)):
@@ -499,9 +513,19 @@ is a function from image to image, of shape (…, H, W), a Tensor or an array.
 
 # %% nbgrader={"grade": false, "grade_id": "transforms", "locked": false, "schema_version": 3, "solution": true, "task": false}
 #| export
+def check_image(name, image, axes):
+    """TypeError unless this is an array or a Tensor of numbers, with so many axes or more."""
+    check_kind(name, Tensor if isinstance(image, Tensor) else np.ndarray, image=image)
+    if check_array(name, image=image).ndim < axes:
+        raise ValueError(f"{name}: an image of {axes} axes or more wanted, not {image.shape}")
+
+
 class Compose:
     """Transforms one after the other.  As `torchvision.transforms.Compose`."""
     def __init__(self, transforms):
+        check_kind("Compose", Iterable, transforms=transforms)
+        for transform in transforms:
+            check_kind("Compose", Callable, transforms=transform)
         self.transforms = transforms
 
     def __call__(self, image):
@@ -517,12 +541,15 @@ class Normalize:
     Tensor([[[0., 2.]]])
     """
     def __init__(self, mean, std):
-        self.mean, self.std = (np.asarray(each, "float32").reshape(-1, 1, 1) for each in (mean, std))      # (C, 1, 1)
+        self.mean, self.std = (each.astype("float32").reshape(-1, 1, 1) for each in check_array("Normalize", mean=mean, std=std))    # (C, 1, 1)
         if not self.std.all():
             raise ValueError(f"Normalize: a std of 0 in {std}; a channel that never changes needs a std of 1")
+        if 0 in (self.mean.size, self.std.size) or not (np.isfinite(self.mean).all() and np.isfinite(self.std).all() and self.std.min() > 0):
+            raise ValueError(f"Normalize: mean and std must be finite numbers, one for each channel, std above 0, not {mean!r:.60} and {std!r:.60}")
 
     def __call__(self, image):
         """The image, normalized."""
+        check_image("Normalize", image, 1)
         ### BEGIN SOLUTION
         return (image - self.mean) / self.std
         ### END SOLUTION
@@ -531,10 +558,13 @@ class Normalize:
 class RandomHorizontalFlip:
     """Left and right exchanged, with probability `p`.  As `torchvision.transforms.RandomHorizontalFlip`."""
     def __init__(self, p=0.5, generator=None):
+        check_number("RandomHorizontalFlip", 0, 1, p=p)
+        check_kind("RandomHorizontalFlip", np.random.Generator, none=True, generator=generator)
         self.p, self.generator = p, generator
 
     def __call__(self, image):
         """The image, or its mirror image."""
+        check_image("RandomHorizontalFlip", image, 1)
         generator = self.generator or default_generator
         ### BEGIN SOLUTION
         return image[..., ::-1] if generator.random() < self.p else image
@@ -544,11 +574,15 @@ class RandomHorizontalFlip:
 class RandomCrop:
     """A piece of `size` (h, w) from a random place, after `padding` zeros on each side.  As `torchvision.transforms.RandomCrop`."""
     def __init__(self, size, padding=0, generator=None):
-        self.size = (size, size) if isinstance(size, int) else tuple(size)
+        check_sizes("RandomCrop", 2, size=size)
+        check_whole("RandomCrop", 0, padding=padding)
+        check_kind("RandomCrop", np.random.Generator, none=True, generator=generator)
+        self.size = tuple(np.broadcast_to(size, 2).tolist())
         self.padding, self.generator = padding, generator
 
     def __call__(self, image):
         """(…, H, W) -> (…, h, w).  ValueError where the image is too small."""
+        check_image("RandomCrop", image, 2)
         generator = self.generator or default_generator
         if self.padding:
             wide = np.pad(np.asarray(image), [(0, 0)] * (image.ndim - 2) + [(self.padding, self.padding)] * 2)
@@ -730,8 +764,14 @@ class DataLoader:
     def __init__(self, dataset, batch_size=1, shuffle=False, sampler=None, batch_sampler=None, num_workers=0, collate_fn=None, *,
                  drop_last=False, prefetch_factor=2, generator=None, worker_init_fn=None, multiprocessing_context=None):
         stream = isinstance(dataset, IterableDataset)
-        if num_workers < 0 or prefetch_factor < 1:
-            raise ValueError(f"DataLoader: num_workers ({num_workers}) is 0 or more, prefetch_factor ({prefetch_factor}) 1 or more")
+        if not stream and not hasattr(dataset, "__getitem__"):
+            raise TypeError(f"DataLoader: dataset must be a Dataset, or anything with numbered samples, not {dataset!r:.60}")
+        check_whole("DataLoader", batch_size=batch_size)
+        check_whole("DataLoader", prefetch_factor=prefetch_factor)
+        check_whole("DataLoader", 0, num_workers=num_workers)
+        check_kind("DataLoader", Iterable, none=True, sampler=sampler, batch_sampler=batch_sampler)
+        check_kind("DataLoader", Callable, none=True, collate_fn=collate_fn, worker_init_fn=worker_init_fn)
+        check_kind("DataLoader", np.random.Generator, none=True, generator=generator)
         if sum([stream, bool(shuffle), sampler is not None, batch_sampler is not None]) > 1:
             raise ValueError("DataLoader: a stream, shuffle, a sampler and a batch_sampler each give an order; only one of them can")
         if batch_sampler is not None and (batch_size != 1 or drop_last):

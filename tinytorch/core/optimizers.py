@@ -10,20 +10,27 @@ __all__ = ['BLOCK_SIZE', 'settings_checked', 'Optimizer', 'blocks', 'kept', 'ble
 # %% ../../modules/06_optimizers/optimizers_dev.py #imports
 import math
 import warnings
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 
 from .autograd import enable_grad
+from .layers import check_array, check_choice, check_kind, check_number, check_whole
 from .tensor import Tensor
 
-# %% ../../modules/06_optimizers/optimizers_dev.py #daa437b5
+# %% ../../modules/06_optimizers/optimizers_dev.py #a0332e66
 def settings_checked(name, group):
     """The group as it is.  ValueError, in the name of an optimizer, for settings that make no sense."""
-    for key in "lr momentum weight_decay alpha betas eps lr_decay initial_accumulator_value".split():
-        if not np.min(group.get(key, 0)) >= 0:                   # nan, too
-            raise ValueError(f"{name}: {key} must be 0 or more, not {group[key]}")
-    if max(group.get("betas", [0])) >= 1:
-        raise ValueError(f"{name}: betas must be below 1, not {group['betas']}; usual are (0.9, 0.999)")
+    for key in "lr momentum weight_decay alpha eps lr_decay initial_accumulator_value".split():
+        check_number(name, **{key: group.get(key, 0)})
+    check_number(name, -math.inf, dampening=group.get("dampening", 0))
+    betas = group.get("betas", (0, 0))
+    if not isinstance(betas, (tuple, list)) or len(betas) != 2:
+        raise TypeError(f"{name}: betas must be two numbers, such as (0.9, 0.999), not {betas!r:.60}")
+    for beta in betas:
+        check_number(name, 0, 1, betas=beta)
+    if max(betas) >= 1:
+        raise ValueError(f"{name}: betas must be below 1, not {betas}; usual are (0.9, 0.999)")
     if group.get("nesterov") and (group["momentum"] <= 0 or group["dampening"]):
         raise ValueError(f"{name}: nesterov needs a momentum above 0 and a dampening of 0")
     return group
@@ -38,6 +45,7 @@ class Optimizer:
         name = type(self).__name__
         if isinstance(params, Tensor):
             raise TypeError(f"{name}: a list of Tensors wanted, not one Tensor; write [w]")
+        check_kind(name, Iterable, params=params)
         groups = list(params)
         if not groups:
             raise ValueError(f"{name}: no parameters to optimize; a generator can be read only once, so make a list of it")
@@ -55,10 +63,13 @@ def _add_param_group(self, group):
 
     TypeError for what is no Tensor; ValueError for a result of operations, and for what is in another group already.
     """
-    name, params = type(self).__name__, group["params"]
+    name = type(self).__name__
+    check_kind(name, Mapping, group=group)
+    params = [group["params"]] if isinstance(group.get("params"), Tensor) else group.get("params")
+    check_kind(name, Iterable, params=params)
     if isinstance(params, set):
         raise TypeError(f"{name}: a set has no order, and a saved state needs one; use a list")
-    params = [params] if isinstance(params, Tensor) else list(params)
+    params = list(params)
     if wrong := [p for p in params if not isinstance(p, Tensor)]:
         raise TypeError(f"{name}: only Tensors can be optimized, not a {type(wrong[0]).__name__}")
     if results := [p for p in params if p.node is not None]:
@@ -247,6 +258,9 @@ def _state_dict(self):
 
 def _load_state_dict(self, saved):
     """Go on from `saved`, as from `state_dict()` of ours or torch's.  ValueError where it does not fit; nothing is changed then."""
+    check_kind(type(self).__name__, Mapping, saved=saved)
+    if missing := {"state", "param_groups"} - saved.keys():
+        raise ValueError(f"{type(self).__name__}: this state does not fit: {', '.join(sorted(missing))} missing")
     name, groups = type(self).__name__, saved["param_groups"]
     theirs, here = ([len(group["params"]) for group in some] for some in (groups, self.param_groups))
     if theirs != here:
@@ -266,7 +280,7 @@ def _load_state_dict(self, saved):
 
 Optimizer.state_dict, Optimizer.load_state_dict = _state_dict, _load_state_dict
 
-# %% ../../modules/06_optimizers/optimizers_dev.py #4cb035c9
+# %% ../../modules/06_optimizers/optimizers_dev.py #52757817
 class Scheduler:
     """Changes the learning rates of an optimizer's groups, each step a little.  A subclass writes `next_lr(lr, base, t)`.
 
@@ -300,6 +314,7 @@ class Scheduler:
 
     def load_state_dict(self, saved):
         """Go on from `saved`.  ValueError where something is missing."""
+        check_kind(type(self).__name__, Mapping, saved=saved)
         if missing := [name for name in self.state_dict() if name not in saved]:
             raise ValueError(f"{type(self).__name__}: this state does not fit: {', '.join(missing)} missing")
         vars(self).update({name: saved[name] for name in self.state_dict()})
@@ -308,6 +323,8 @@ class Scheduler:
 class StepLR(Scheduler):
     """lr · gamma every `step_size` steps.  As `torch.optim.lr_scheduler.StepLR`."""
     def __init__(self, optimizer, step_size, gamma=0.1):
+        check_whole("StepLR", step_size=step_size)
+        check_number("StepLR", gamma=gamma)
         super().__init__(optimizer, step_size=step_size, gamma=gamma)
 
     def next_lr(self, lr, base, t):
@@ -317,6 +334,7 @@ class StepLR(Scheduler):
 class ExponentialLR(Scheduler):
     """lr · gamma every step.  As `torch.optim.lr_scheduler.ExponentialLR`."""
     def __init__(self, optimizer, gamma):
+        check_number("ExponentialLR", gamma=gamma)
         super().__init__(optimizer, gamma=gamma)
 
     def next_lr(self, lr, base, t):
@@ -326,7 +344,9 @@ class ExponentialLR(Scheduler):
 class LinearWarmup(Scheduler):
     """From start_factor · lr up to lr in `total_iters` steps.  As `torch.optim.lr_scheduler.LinearLR`."""
     def __init__(self, optimizer, total_iters=5, start_factor=1 / 3):
-        if not 0 < start_factor <= 1 or total_iters < 1:
+        check_whole("LinearWarmup", total_iters=total_iters)
+        check_number("LinearWarmup", 0, 1, start_factor=start_factor)
+        if not start_factor:
             raise ValueError(f"LinearWarmup: total_iters from 1 and start_factor above 0, up to 1, wanted, not {total_iters} and {start_factor}")
         super().__init__(optimizer, total_iters=total_iters, start_factor=start_factor)
 
@@ -338,6 +358,8 @@ class LinearWarmup(Scheduler):
 class CosineAnnealingLR(Scheduler):
     """Half a cosine from lr down to `eta_min` in `T_max` steps, and up again.  As `torch.optim.lr_scheduler.CosineAnnealingLR`."""
     def __init__(self, optimizer, T_max, eta_min=0.0):
+        check_whole("CosineAnnealingLR", T_max=T_max)
+        check_number("CosineAnnealingLR", eta_min=eta_min)
         super().__init__(optimizer, T_max=T_max, eta_min=eta_min)
 
     def next_lr(self, lr, base, t):
@@ -352,12 +374,19 @@ class CosineAnnealingLR(Scheduler):
 class ReduceLROnPlateau(Scheduler):
     """lr · factor when a metric has stopped getting better.  As `torch.optim.lr_scheduler.ReduceLROnPlateau`."""
     def __init__(self, optimizer, mode="min", factor=0.1, patience=10, threshold=1e-4, threshold_mode="rel", cooldown=0, min_lr=0.0, eps=1e-8):
-        if factor >= 1 or mode not in ("min", "max") or threshold_mode not in ("rel", "abs"):
-            raise ValueError("ReduceLROnPlateau: factor below 1, mode 'min' or 'max' and threshold_mode 'rel' or 'abs' wanted, "
-                             f"not {factor}, {mode!r} and {threshold_mode!r}")
+        name = "ReduceLROnPlateau"
+        check_choice(name, ("min", "max"), mode=mode)
+        check_choice(name, ("rel", "abs"), threshold_mode=threshold_mode)
+        check_number(name, factor=factor, threshold=threshold, eps=eps)
+        if factor >= 1:
+            raise ValueError(f"{name}: factor must be below 1, not {factor}")
+        check_whole(name, 0, patience=patience, cooldown=cooldown)
         super().__init__(optimizer, mode=mode, factor=factor, patience=patience, threshold=threshold, threshold_mode=threshold_mode,
                          cooldown=cooldown, eps=eps, cooldown_counter=0, num_bad_epochs=0, best=math.inf if mode == "min" else -math.inf)
-        self.min_lrs = np.broadcast_to(min_lr, len(optimizer.param_groups)).tolist()
+        least = check_array(name, min_lr=min_lr)
+        if least.size not in (1, len(optimizer.param_groups)) or not np.all((least >= 0) & (least < math.inf)):
+            raise ValueError(f"{name}: min_lr must be a number of 0 or more, or one for each group, not {min_lr!r:.60}")
+        self.min_lrs = np.broadcast_to(least.ravel(), len(optimizer.param_groups)).tolist()
 
     def is_better(self, metric):
         """By more than the threshold."""
@@ -373,7 +402,9 @@ class ReduceLROnPlateau(Scheduler):
 
     def step(self, metric):
         """Look at the metric of this step, a number."""
-        metric, self.last_epoch = float(metric), self.last_epoch + 1
+        if check_array("ReduceLROnPlateau", metric=metric).size != 1:
+            raise ValueError(f"ReduceLROnPlateau: metric must be one number, not {metric!r:.60}")
+        metric, self.last_epoch = np.asarray(metric).item(), self.last_epoch + 1
         if self.is_better(metric):
             self.best, self.num_bad_epochs = metric, 0
         else:

@@ -17,27 +17,30 @@ import sys
 import textwrap
 import time
 import zipfile
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 import numpy as np
 
 from .autograd import SVG, no_grad
-from .optimizers import ReduceLROnPlateau, settings_checked
+from .layers import Module, check_array, check_kind, check_number, check_path, check_whole
+from .optimizers import Optimizer, ReduceLROnPlateau, Scheduler, settings_checked
 from .tensor import Tensor, default_generator
 
-# %% ../../modules/07_training/training_dev.py #ffa70ac7
+# %% ../../modules/07_training/training_dev.py #047cc509
 def batches(loader):
     """The (inputs, targets) of a loader, as Tensors.
 
     ValueError where a batch is no such pair, and where there is none at all.
     """
+    check_kind("batches", Iterable, loader=loader)
     batch = None
     for batch in loader:
         if not isinstance(batch, (tuple, list)) or len(batch) != 2:
-            raise ValueError(f"a loader gives pairs (inputs, targets), not a {type(batch).__name__}; for one batch write [(inputs, targets)]")
+            raise ValueError(f"batches: a loader gives pairs (inputs, targets), not a {type(batch).__name__}; for one batch write [(inputs, targets)]")
         yield tuple(part if isinstance(part, Tensor) else Tensor(part) for part in batch)
     if batch is None:
-        raise ValueError("the loader gave no batch; what can be gone through only once (a generator) must be made a list")
+        raise ValueError("batches: the loader gave no batch; what can be gone through only once (a generator) must be made a list")
 
 # %% ../../modules/07_training/training_dev.py #accuracy
 def accuracy(logits, targets):
@@ -46,6 +49,7 @@ def accuracy(logits, targets):
     >>> accuracy(Tensor([[2.0, 1.0], [0.0, 3.0], [5.0, 4.0], [1.0, 2.0]]), [0, 1, 1, 1])
     0.75
     """
+    logits, targets = check_array("accuracy", logits=logits, targets=targets)
     logits, targets = np.asarray(logits), np.asarray(targets)
     if targets.dtype.kind not in "iu" or targets.shape == logits.shape:
         return None
@@ -54,7 +58,7 @@ def accuracy(logits, targets):
     return float((logits.argmax(axis=1) == targets).mean())
 
 
-# %% ../../modules/07_training/training_dev.py #d23ab5d1
+# %% ../../modules/07_training/training_dev.py #5c5ec9a3
 class Trainer:
     """Trains a model, measures it, saves the run and goes on with it.
 
@@ -62,8 +66,14 @@ class Trainer:
     measure.
     """
     def __init__(self, model, optimizer, loss_fn, scheduler=None, grad_clip_norm=None):
+        check_number("Trainer", 0, math.inf, none=True, grad_clip_norm=grad_clip_norm)
         if grad_clip_norm is not None and not grad_clip_norm > 0:
             raise ValueError(f"Trainer: grad_clip_norm is above 0, or None, not {grad_clip_norm}")
+        check_kind("Trainer", Module, model=model)
+        check_kind("Trainer", Optimizer, none=True, optimizer=optimizer)
+        check_kind("Trainer", Callable, loss_fn=loss_fn)
+        if not (scheduler is None or isinstance(scheduler, Scheduler) or hasattr(scheduler, "get_lr")):
+            raise TypeError(f"Trainer: scheduler must be a Scheduler, a CosineSchedule or None, not {scheduler!r:.60}")
         self.model, self.optimizer, self.loss_fn = model, optimizer, loss_fn
         self.scheduler, self.grad_clip_norm, self.line = scheduler, grad_clip_norm, None
         self.history = {"train_loss": [], "val_loss": [], "val_accuracy": [], "lr": []}
@@ -103,8 +113,7 @@ def _train_epoch(self, loader, accumulation_steps=1):
     `accumulation_steps` batches make one step, equal to that of one large batch.  Assumes that `loss_fn` is the mean of a batch, every sample
     counting the same (no `ignore_index`), and that a sample's loss does not depend on its neighbours (no batch normalisation).
     """
-    if accumulation_steps < 1:
-        raise ValueError(f"train_epoch: a step takes one batch or more, not {accumulation_steps}")
+    check_whole("train_epoch", accumulation_steps=accumulation_steps)
     self.model.train()
     total, samples, pairs = 0.0, 0, self.watched(loader)
     while group := list(itertools.islice(pairs, accumulation_steps)):
@@ -128,7 +137,12 @@ Trainer.meet = lambda self, **loaders: None                      # and part 7 sa
 # %% ../../modules/07_training/training_dev.py #clip
 def gradients(parameters):
     """The arrays of the gradients that there are, of one parameter or of several."""
-    return [p.grad.data for p in ([parameters] if isinstance(parameters, Tensor) else parameters) if p.grad is not None]
+    parameters = [parameters] if isinstance(parameters, Tensor) else parameters
+    check_kind("gradients", Iterable, parameters=parameters)
+    parameters = list(parameters)
+    for parameter in parameters:
+        check_kind("gradients", Tensor, parameters=parameter)
+    return [p.grad.data for p in parameters if p.grad is not None]
 
 
 def clip_grad_norm(parameters, max_norm, norm_type=2.0):
@@ -136,6 +150,7 @@ def clip_grad_norm(parameters, max_norm, norm_type=2.0):
 
     As `torch.nn.utils.clip_grad_norm_`.
     """
+    check_number("clip_grad_norm", 0, math.inf, max_norm=max_norm, norm_type=norm_type)
     grads = gradients(parameters)
     norm = float(np.linalg.norm([np.linalg.norm(g.ravel(), norm_type) for g in grads], norm_type)) if grads else 0.0
     factor = max_norm / (norm + 1e-6)
@@ -151,6 +166,7 @@ def clip_grad_value(parameters, clip_value):
     >>> clip_grad_value(w, 0.5); w.grad
     Tensor([-0.5 ,  0.25])
     """
+    check_number("clip_grad_value", 0, math.inf, clip_value=clip_value)
     for g in gradients(parameters):
         np.clip(g, -clip_value, clip_value, out=g)
 
@@ -163,12 +179,13 @@ class CosineSchedule:
     [0.1, 0.05, 0.0, 0.0]
     """
     def __init__(self, max_lr, min_lr, total_epochs):
-        if total_epochs < 1:
-            raise ValueError(f"CosineSchedule: one epoch or more wanted, not {total_epochs}")
+        check_number("CosineSchedule", max_lr=max_lr, min_lr=min_lr)
+        check_whole("CosineSchedule", total_epochs=total_epochs)
         self.max_lr, self.min_lr, self.total_epochs = max_lr, min_lr, total_epochs
 
     def get_lr(self, epoch):
         """The rate of an epoch, the first one being 0."""
+        check_number("CosineSchedule", epoch=epoch)
         done = min(epoch / self.total_epochs, 1.0)
         return self.min_lr + (self.max_lr - self.min_lr) * (1 + math.cos(math.pi * done)) / 2
 
@@ -235,7 +252,7 @@ def _end_epoch(self, row, patience=None):
 
 Trainer.end_epoch = _end_epoch
 
-# %% ../../modules/07_training/training_dev.py #a9bd1dfc
+# %% ../../modules/07_training/training_dev.py #c2a67d06
 def _fit(self, train_loader, epochs, val_loader=None, patience=None, accumulation_steps=1, callbacks=(), checkpoint=None, resume=False,
          progress=None):
     """Train for `epochs` more epochs; returns the history.
@@ -245,6 +262,9 @@ def _fit(self, train_loader, epochs, val_loader=None, patience=None, accumulatio
     checkpoint: a path, written after each epoch.  resume: go on from there, if it exists, to the end of the run that was interrupted.
     progress: True, False, or None for where a line can rewrite itself.  The model is in training mode afterwards.
     """
+    check_whole("fit", 0, epochs=epochs)
+    check_whole("fit", none=True, patience=patience)
+    check_kind("fit", Iterable, callbacks=callbacks)
     if patience is not None and val_loader is None:
         raise ValueError("fit: patience watches the validation loss; give a val_loader")
     if resume and checkpoint is None:
@@ -284,9 +304,10 @@ def _fit(self, train_loader, epochs, val_loader=None, patience=None, accumulatio
 
 Trainer.fit = _fit
 
-# %% ../../modules/07_training/training_dev.py #5235ddae
+# %% ../../modules/07_training/training_dev.py #78f0074b
 def plot_history(history):
     """Loss and accuracy of every epoch, side by side, as an SVG picture."""
+    check_kind("plot_history", Mapping, history=history)
     parts = ['<svg xmlns="http://www.w3.org/2000/svg" width="600" height="240" font-family="sans-serif" font-size="11" '
              'style="background:#fff">']
     for left, title, names in (0, "loss", ("train_loss", "val_loss")), (300, "accuracy", ("val_accuracy",)):
@@ -411,7 +432,7 @@ def _load_state_dict(self, tree):
 
 Trainer.generators, Trainer.meet, Trainer.state_dict, Trainer.load_state_dict = _generators, _meet, _state_dict, _load_state_dict
 
-# %% ../../modules/07_training/training_dev.py #b995ccaf
+# %% ../../modules/07_training/training_dev.py #243e6c51
 def misfits(ours, theirs, at=""):
     """What does not fit where `theirs`, from a file, is to take the place of `ours`: a list of sentences."""
     if isinstance(ours, (list, tuple)) and isinstance(theirs, list):
@@ -459,6 +480,7 @@ def _load_checkpoint(self, path):
 
     ValueError where it does not fit or is no checkpoint; the trainer is then as before.
     """
+    check_path("load_checkpoint", path)
     if not os.path.exists(path):
         raise FileNotFoundError(f"load_checkpoint: there is no file {path}")
     try:

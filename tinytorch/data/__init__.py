@@ -9,7 +9,7 @@ __getattr__, __dir__ = tinytorch.lazy(__name__, {
     "tinytorch.data.loader": """
         BatchSampler CIFAR10 CIFAR10_MIRRORS Compose Crew DataLoader Dataset END Epoch IterableDataset MNIST
         MNIST_MIRRORS Normalize RandomCrop RandomHorizontalFlip RandomSampler Sampler SequentialSampler Subset
-        TensorDataset Text WorkerInfo answer datasets_folder death default_collate download download_cifar10
+        TensorDataset Text WorkerInfo answer check_image datasets_folder death default_collate download download_cifar10
         download_mnist end_with fetch get_worker_info in_turn in_workers is_published labelled load_digits pack
         random_split read_cifar10 read_idx seeded told work
     """,

@@ -7,7 +7,7 @@ import tinytorch
 
 __getattr__, __dir__ = tinytorch.lazy(__name__, {
     "tinytorch.core.activations": "Activation BLOCK GELU LeakyReLU LogSoftmax ReLU SiLU Sigmoid Softmax Tanh",
-    "tinytorch.core.layers": "Dropout Flatten Identity Layer Linear Module Parameter Sequential",
+    "tinytorch.core.layers": "Dropout Flatten Identity Layer Linear MOST Module Parameter Sequential",
     "tinytorch.core.losses": """
         BCELoss BCEWithLogitsLoss BinaryCrossEntropyLoss CrossEntropyLoss HuberLoss L1Loss Loss MSELoss NLLLoss
     """,

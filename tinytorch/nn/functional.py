@@ -9,7 +9,10 @@ __getattr__, __dir__ = tinytorch.lazy(__name__, {
     "tinytorch.core.activations": """
         erf error_function gelu in_blocks leaky_relu log_softmax logistic relu sigmoid silu softmax tanh
     """,
-    "tinytorch.core.layers": "dropout kaiming_uniform linear xavier_uniform",
+    "tinytorch.core.layers": """
+        check_array check_choice check_kind check_number check_path check_sizes check_whole dropout kaiming_uniform
+        linear xavier_uniform
+    """,
     "tinytorch.core.losses": """
         binary_cross_entropy binary_cross_entropy_with_logits clamped_log class_targets cross_entropy huber_loss l1_loss
         mse_loss nll_loss paired pick reduce_loss softplus
