@@ -24,8 +24,9 @@ MODULES: dict[str, tuple[int, str]] = {
         leaky_relu log_softmax logistic relu sigmoid silu softmax tanh
     """),
     "tinytorch.core.layers": (3, """
-        Dropout Flatten Identity Layer Linear MOST Module Parameter Sequential check_array check_choice check_kind
-        check_number check_path check_sizes check_whole dropout kaiming_uniform linear xavier_uniform
+        Dropout Flatten Identity Layer Linear MOST Module Parameter Sequential check_array check_choice check_float
+        check_kind check_names check_number check_path check_sizes check_whole dropout kaiming_uniform linear
+        xavier_uniform
     """),
     "tinytorch.core.losses": (4, """
         BCELoss BCEWithLogitsLoss BinaryCrossEntropyLoss CrossEntropyLoss HuberLoss L1Loss Loss MSELoss NLLLoss
@@ -75,8 +76,8 @@ MODULES: dict[str, tuple[int, str]] = {
         create_causal_mask masked_softmax merge_heads scaled_dot_product_attention split_heads thirds
     """),
     "tinytorch.models.transformer": (13, """
-        GPT LayerNorm MLP RMSNorm TiedLinear TransformerBlock initialize_weights layer_norm next_token_loss
-        norm_gradient rms_norm sample_tokens standardize token_probabilities
+        GPT LayerNorm MLP RMSNorm TiedLinear TransformerBlock check_generate check_sampling initialize_weights
+        layer_norm next_token_loss norm_gradient rms_norm sample_tokens standardize token_probabilities
     """),
     "tinytorch.generation.kv_cache": (14, """
         CachedGeneration KVCache block_step cache_for cached_attention cached_block cached_forward decode_step

@@ -22,7 +22,7 @@ tito.notebook.use(3)
 #| export
 import math
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 
@@ -241,6 +241,13 @@ def check_kind(name, kind, /, *, none=False, **settings):
             _refuse(TypeError, name, {setting: value}, f"{'an' if kind.__name__[0] in 'AEIOU' else 'a'} {kind.__name__}" + " or None" * none)
 
 
+def check_float(name, /, **settings):
+    """ValueError unless all settings are a dtype of floats, or its name."""
+    for setting, value in settings.items():
+        if getattr(value, "name", getattr(value, "__name__", None if isinstance(value, np.ndarray) else value)) not in ["float16", "float32", "float64"]:
+            _refuse(ValueError, name, {setting: value}, "float16, float32 or float64")
+
+
 def check_path(name, path, /):
     """TypeError unless this is the path of a file: text, or what pathlib makes."""
     if not isinstance(path, (str, os.PathLike)):
@@ -268,6 +275,14 @@ def check_sizes(name, axes=None, least=1, /, **settings):
             _refuse(TypeError, name, {setting: value}, f"a row of {axes or 'one or more'} whole numbers")
         for size in row:
             check_whole(name, least, **{setting: size})
+
+
+def check_names(name, /, **settings):
+    """TypeError unless all settings are lists (or the like) of texts: one text alone would be read letter by letter."""
+    for setting, value in settings.items():
+        check_kind(name, Iterable, **{setting: value})
+        if isinstance(value, str) or not all(isinstance(text, str) for text in value):
+            _refuse(TypeError, name, {setting: value}, "a list of texts")
 
 
 def check_array(name, /, **settings):

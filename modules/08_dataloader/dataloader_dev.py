@@ -47,7 +47,7 @@ from pathlib import Path
 import numpy as np
 
 import tinytorch
-from tinytorch.core.layers import check_array, check_kind, check_number, check_sizes, check_whole
+from tinytorch.core.layers import check_array, check_kind, check_number, check_path, check_sizes, check_whole
 from tinytorch.core.tensor import Tensor, default_generator, manual_seed
 
 # %% [markdown]
@@ -649,6 +649,8 @@ def load_digits(path=None):
 
     Images (1797, 1, 8, 8), float32 from 0 (paper) to 1 (ink); labels (1797,), int64.
     """
+    if path is not None:
+        check_path("load_digits", path)
     path = Path(path or datasets_folder() / "digits.npz")
     if not path.exists():
         raise FileNotFoundError(f"load_digits: there is no {path}; it comes with the course, in its folder datasets")

@@ -24,13 +24,15 @@ tito.notebook.use(13)
 import json
 import math
 import zipfile
+from collections.abc import Callable
 
 import numpy as np
 
 from tinytorch.core.activations import gelu
 from tinytorch.core.attention import MultiHeadAttention
 from tinytorch.core.autograd import gradient, no_grad
-from tinytorch.core.layers import Dropout, Linear, Module, Parameter, linear
+from tinytorch.core.layers import (
+    Dropout, Linear, Module, Parameter, check_array, check_choice, check_kind, check_number, check_path, check_sizes, check_whole, linear)
 from tinytorch.core.losses import composed, cross_entropy
 from tinytorch.core.tensor import Tensor, default_generator, float64, int64, ones, op, randn, zeros
 from tinytorch.core.training import replace_file
@@ -322,6 +324,8 @@ As layers, with their weights:
 class LayerNorm(Module):
     """`layer_norm` with a weight and a bias that are learned: (…, *normalized_shape) -> the same shape.  As `torch.nn.LayerNorm`."""
     def __init__(self, normalized_shape, eps=1e-5, elementwise_affine=True, bias=True):
+        check_sizes(type(self).__name__, None if isinstance(normalized_shape, (tuple, list)) else 1, normalized_shape=normalized_shape)
+        check_number(type(self).__name__, none=isinstance(self, RMSNorm), eps=eps)
         self.normalized_shape, self.eps = _shape_of(normalized_shape), eps
         self.weight = Parameter(ones(self.normalized_shape)) if elementwise_affine else None
         self.bias = Parameter(zeros(self.normalized_shape)) if elementwise_affine and bias else None
@@ -406,6 +410,10 @@ class MLP(Module):
     (2, 5, 8)
     """
     def __init__(self, embed_dim, hidden_dim=None, dropout=0.0, generator=None):
+        check_whole("MLP", embed_dim=embed_dim)
+        check_whole("MLP", none=True, hidden_dim=hidden_dim)
+        check_number("MLP", 0, 1, dropout=dropout)
+        check_kind("MLP", np.random.Generator, none=True, generator=generator)
         hidden_dim = 4 * embed_dim if hidden_dim is None else hidden_dim
         self.fc, self.proj = Linear(embed_dim, hidden_dim, generator=generator), Linear(hidden_dim, embed_dim, generator=generator)
         self.dropout = Dropout(dropout)
@@ -451,6 +459,11 @@ class TransformerBlock(Module):
     (2, 5, 8)
     """
     def __init__(self, embed_dim, num_heads, mlp_ratio=4, dropout=0.0, causal=True, rotary=None, norm=LayerNorm, generator=None):
+        check_whole("TransformerBlock", embed_dim=embed_dim, num_heads=num_heads)
+        check_number("TransformerBlock", mlp_ratio=mlp_ratio)
+        check_number("TransformerBlock", 0, 1, dropout=dropout)
+        check_kind("TransformerBlock", Callable, norm=norm)
+        check_kind("TransformerBlock", Callable, none=True, rotary=rotary)
         self.norm1, self.attention = norm(embed_dim), MultiHeadAttention(embed_dim, num_heads, causal=causal, rotary=rotary, generator=generator)
         self.norm2, self.mlp = norm(embed_dim), MLP(embed_dim, int(mlp_ratio * embed_dim), dropout, generator)
         self.dropout = Dropout(dropout)
@@ -601,8 +614,11 @@ class GPT(Module):
     (1, 3, 65)
     """
     def __init__(self, vocab_size, embed_dim, num_layers, num_heads, max_seq_len, dropout=0.0, tie_weights=True, positions="learned", generator=None):
-        if positions not in ("learned", "sinusoidal", "rotary", None):
-            raise ValueError(f"GPT: positions is 'learned', 'sinusoidal', 'rotary' or None, not {positions!r}")
+        check_choice("GPT", ("learned", "sinusoidal", "rotary", None), positions=positions)
+        check_whole("GPT", vocab_size=vocab_size, embed_dim=embed_dim, num_heads=num_heads, max_seq_len=max_seq_len)
+        check_whole("GPT", 0, 10_000, num_layers=num_layers)
+        check_number("GPT", 0, 1, dropout=dropout)
+        check_kind("GPT", np.random.Generator, none=True, generator=generator)
         self.settings = dict(vocab_size=vocab_size, embed_dim=embed_dim, num_layers=num_layers, num_heads=num_heads, max_seq_len=max_seq_len,
                              dropout=dropout, tie_weights=tie_weights, positions=positions)
         self.vocab_size, self.embed_dim, self.max_seq_len = vocab_size, embed_dim, max_seq_len
@@ -631,6 +647,7 @@ print([name for name, _ in small.named_parameters() if "block" not in name], sma
 #| export
 def _forward(self, ids):
     """Token ids (B, T) -> scores (B, T, vocab_size).  ValueError unless 1 ≤ T ≤ max_seq_len."""
+    check_array("GPT", ids=ids)
     ids = np.asarray(ids)
     if ids.ndim != 2 or not 0 < ids.shape[1] <= self.max_seq_len:
         raise ValueError(f"GPT: ids (B, T) wanted, T from 1 to max_seq_len = {self.max_seq_len}, not {ids.shape}")
@@ -755,17 +772,27 @@ the line. What is below the least of those that stay gets 0. Whatever equals the
 
 # %% nbgrader={"grade": false, "grade_id": "token-probabilities", "locked": false, "schema_version": 3, "solution": true, "task": false}
 #| export
+def check_sampling(name, temperature, top_k, top_p):
+    """ValueError or TypeError, in the name of a function, for settings of `token_probabilities` that make no sense."""
+    check_number(name, temperature=temperature)
+    check_whole(name, none=True, top_k=top_k)
+    check_number(name, 0, 1, none=True, top_p=top_p)
+    if top_p == 0:
+        raise ValueError(f"{name}: top_p must be above 0; of no chance at all there is nothing to draw")
+
+
 def token_probabilities(logits, temperature=1.0, top_k=None, top_p=None):
     """The chances to draw by: scores (…, V) -> an array (…, V) of float64, each row adding up to 1.  ValueError for settings that make no sense.
 
     >>> token_probabilities(np.log([0.5, 0.25, 0.15, 0.1]), top_k=2).round(2)
     array([0.67, 0.33, 0.  , 0.  ])
     """
-    if not temperature >= 0 or top_k is not None and top_k < 1 or top_p is not None and not 0 < top_p <= 1:
-        raise ValueError(f"temperature must be 0 or more, top_k 1 or more, top_p above 0 and at most 1; not {temperature}, {top_k}, {top_p}")
-    z = np.asarray(logits, float64)
-    if np.isnan(z).any():
-        raise ValueError("there is nan among the scores: the training has gone astray; try a smaller learning rate")
+    check_sampling("token_probabilities", temperature, top_k, top_p)
+    z = check_array("token_probabilities", logits=logits).astype(float64)
+    if not z.ndim or not z.size:
+        raise ValueError(f"token_probabilities: scores (…, V) wanted, at least one, not {z.shape}")
+    if not np.isfinite(z.max(axis=-1)).all():
+        raise ValueError("token_probabilities: there is nan or infinity among the scores: the training has gone astray; try a smaller learning rate")
     z = z - z.max(axis=-1, keepdims=True)
     if temperature == 0:
         return 1.0 * (np.arange(z.shape[-1]) == z.argmax(axis=-1)[..., None])
@@ -827,8 +854,11 @@ def sample_tokens(p, generator=None):
     >>> sample_tokens(np.array([[0.0, 1.0, 0.0], [0.0, 0.0, 1.0]])).tolist()
     [1, 2]
     """
-    reached = p.cumsum(axis=-1)
-    u = (generator or default_generator).random((*p.shape[:-1], 1)) * reached[..., -1:]
+    check_kind("sample_tokens", np.random.Generator, none=True, generator=generator)
+    reached = check_array("sample_tokens", p=p).cumsum(axis=-1)
+    if not np.ndim(p) or not np.size(p) or np.min(p) < 0 or not np.all((reached[..., -1] > 0) & (reached[..., -1] < np.inf)):
+        raise ValueError(f"sample_tokens: chances (…, V) of 0 or more wanted, not all 0, not {np.shape(p)}: {p!r:.60}")
+    u = (generator or default_generator).random((*np.shape(p)[:-1], 1)) * reached[..., -1:]
     return (reached <= u).sum(axis=-1)
 
 # %% [markdown]
@@ -842,15 +872,27 @@ around the loop is given: no graph is recorded, dropout is off, and afterwards e
 
 # %% nbgrader={"grade": false, "grade_id": "generate", "locked": false, "schema_version": 3, "solution": true, "task": false}
 #| export
+def check_generate(prompt_tokens, max_new_tokens, temperature, top_k, top_p, generator):
+    """The prompt as an array.  ValueError or TypeError for arguments of `generate` that make no sense, before anything is done."""
+    try:
+        prompt = np.asarray(prompt_tokens)
+    except ValueError:                                           # rows of different lengths
+        prompt = np.array(None)
+    if prompt.dtype.kind not in "iu" or prompt.ndim not in (1, 2) or not prompt.size:
+        raise ValueError(f"generate: a prompt of ids (T,) or (B, T) wanted, at least one, not {prompt.dtype} {prompt.shape}")
+    check_whole("generate", 0, max_new_tokens=max_new_tokens)
+    check_sampling("generate", temperature, top_k, top_p)
+    check_kind("generate", np.random.Generator, none=True, generator=generator)
+    return prompt
+
+
 @no_grad()
 def _generate(self, prompt_tokens, max_new_tokens, temperature=1.0, top_k=None, top_p=None, generator=None):
     """The prompt and what the model adds: ids (T,) or (B, T) -> a Tensor of ids, (T + max_new_tokens,) or (B, T + max_new_tokens).
 
     See `token_probabilities`; `generator` draws.  ValueError for a prompt that is empty or not of ids.
     """
-    prompt = np.asarray(prompt_tokens)
-    if prompt.dtype.kind not in "iu" or prompt.ndim not in (1, 2) or not prompt.size:
-        raise ValueError(f"generate: a prompt of ids (T,) or (B, T) wanted, at least one, not {prompt.dtype} {prompt.shape}")
+    prompt = check_generate(prompt_tokens, max_new_tokens, temperature, top_k, top_p, generator)
     ids, modes = np.atleast_2d(prompt).astype(int64), [(module, module.training) for module in self.modules()]
     self.eval()
     try:

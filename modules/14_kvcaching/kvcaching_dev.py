@@ -21,14 +21,15 @@ tito.notebook.use(14)
 # %% nbgrader={"grade": false, "grade_id": "imports", "locked": true, "schema_version": 3, "solution": false, "task": false}
 #| export
 import math
+from numbers import Integral
 
 import numpy as np
 
 from tinytorch.core.attention import MultiHeadAttention, causal_weights, merge_heads, split_heads, thirds
 from tinytorch.core.autograd import no_grad, run
-from tinytorch.core.layers import Linear
+from tinytorch.core.layers import Linear, Module, check_float, check_kind, check_whole
 from tinytorch.core.tensor import Tensor, default_generator, float32, int64, op
-from tinytorch.models.transformer import GPT, MLP, LayerNorm, TiedLinear, TransformerBlock, sample_tokens, token_probabilities
+from tinytorch.models.transformer import GPT, MLP, LayerNorm, TiedLinear, TransformerBlock, check_generate, sample_tokens, token_probabilities
 
 # %% nbgrader={"grade": false, "grade_id": "tools", "locked": true, "schema_version": 3, "solution": false, "task": false}
 from tinytorch.core.attention import attention_loops, causal_attention
@@ -184,8 +185,8 @@ class KVCache:
     def __init__(self, batch_size, max_seq_len, num_layers, num_heads, head_dim, dtype=float32):
         """Make the arrays `keys` and `values` of zeros, and `seq_pos`."""
         self.max_seq_len, shape = max_seq_len, (num_layers, batch_size, num_heads, max_seq_len, head_dim)
-        if min(shape) < 1:
-            raise ValueError(f"KVCache: num_layers, batch_size, num_heads, max_seq_len and head_dim are 1 or more, not {shape}")
+        check_whole("KVCache", num_layers=num_layers, batch_size=batch_size, num_heads=num_heads, max_seq_len=max_seq_len, head_dim=head_dim)
+        check_float("KVCache", dtype=dtype)
         ### BEGIN SOLUTION
         self.keys, self.values, self.seq_pos = np.zeros(shape, dtype), np.zeros(shape, dtype), 0
         ### END SOLUTION
@@ -224,8 +225,11 @@ the same places, so `seq_pos` stays as it is.
 def _check(self, layer, key, value):
     """ValueError where a key and a value (B, H, n, D) do not fit into `layer`, TypeError where a gradient would be lost."""
     layers, batch, heads, room, width = self.keys.shape
+    if not all(isinstance(x, (np.ndarray, Tensor)) and x.dtype.kind in "fiub" for x in (key, value)):
+        raise TypeError(f"KVCache.update: key and value must be arrays of numbers (B, H, n, D), not {key!r:.60} and {value!r:.60}")
     if any(isinstance(x, Tensor) and x.requires_grad for x in (key, value)):
         raise TypeError("KVCache.update: no gradient flows through a cache; write under no_grad(), or give x.detach()")
+    check_kind("KVCache.update", Integral, layer=layer)
     if not 0 <= layer < layers:
         raise ValueError(f"KVCache.update: layer {layer} is not one of 0 to {layers - 1}")
     if key.shape != value.shape or key.ndim != 4 or key.shape != (batch, heads, key.shape[2], width):
@@ -286,6 +290,7 @@ lies beyond `seq_pos` nobody reads.
 #| export
 def _get(self, layer):
     """The views (B, H, seq_pos, D) of a layer's keys and values."""
+    check_whole("KVCache.get", 0, len(self.keys) - 1, layer=layer)
     ### BEGIN SOLUTION
     return self.keys[layer, :, :, :self.seq_pos], self.values[layer, :, :, :self.seq_pos]
     ### END SOLUTION
@@ -293,6 +298,7 @@ def _get(self, layer):
 
 def _advance(self, n=1):
     """n more tokens are in all layers.  ValueError where there is no room for so many."""
+    check_kind("KVCache.advance", Integral, n=n)
     if not 0 <= n <= self.max_seq_len - self.seq_pos:
         raise ValueError(f"KVCache.advance: {self.seq_pos} of {self.max_seq_len} places are taken; 0 to {self.max_seq_len - self.seq_pos} more, not {n}")
     ### BEGIN SOLUTION
@@ -439,7 +445,7 @@ The whole model: ids, positions, blocks, norm and head, as in module 13. The pos
 def _follows(part, kind):
     """TypeError unless the part of a model computes what its kind computes."""
     if not isinstance(part, kind) or type(part).forward is not kind.forward or "forward" in vars(part):
-        raise TypeError(f"a KV cache follows the forward of {kind.__name__}, and this {type(part).__name__} has another one")
+        raise TypeError(f"enable_kv_cache: a KV cache follows the forward of {kind.__name__}, and this {type(part).__name__} has another one")
 
 
 def cache_for(model, batch_size=1):
@@ -449,7 +455,7 @@ def cache_for(model, batch_size=1):
         _follows(block, TransformerBlock)
         _follows(block.attention, MultiHeadAttention)
         if not block.attention.causal:
-            raise TypeError("a KV cache needs causal attention: where tokens see later ones, keys and values change with every token")
+            raise TypeError("enable_kv_cache: a KV cache needs causal attention: where tokens see later ones, keys and values change with every token")
     heads = model.settings["num_heads"]
     return KVCache(batch_size, model.max_seq_len, len(model.blocks), heads, model.embed_dim // heads, model.norm.weight.dtype)
 
@@ -762,7 +768,7 @@ prompt. Where the text has moved on, `cache.reset()` first.
 def next_tokens(logits, temperature, top_k, top_p, generator):
     """sample_tokens(token_probabilities(…), generator), by a shorter way at temperature 0: scores (B, V) -> ids (B,)."""
     z = logits.numpy()
-    if temperature or np.isnan(z).any():
+    if temperature or not np.isfinite(z.max(axis=-1)).all():
         return sample_tokens(token_probabilities(logits, temperature, top_k, top_p), generator)
     (generator or default_generator).random((len(z), 1))         # so that who draws next gets what it gets without a cache
     return z.argmax(axis=-1)
@@ -772,10 +778,7 @@ def next_tokens(logits, temperature, top_k, top_p, generator):
 @no_grad()
 def generate_cached(model, prompt_tokens, max_new_tokens, temperature=1.0, top_k=None, top_p=None, generator=None):
     """The text of GPT.generate, to the token, by means of a cache, which is left as `model.kv_cache`.  ValueError as there."""
-    prompt = np.asarray(prompt_tokens)
-    if prompt.dtype.kind not in "iu" or prompt.ndim not in (1, 2) or not prompt.size:
-        raise ValueError(f"generate: a prompt of ids (T,) or (B, T) wanted, at least one, not {prompt.dtype} {prompt.shape}")
-    token_probabilities(np.zeros(1), temperature, top_k, top_p)  # its errors, before anything is done
+    prompt = check_generate(prompt_tokens, max_new_tokens, temperature, top_k, top_p, generator)
     ids, modes = np.atleast_2d(prompt).astype(int64), [(module, module.training) for module in model.modules()]
     model.kv_cache = cache = cache_for(model, len(ids))
     weights = decode_weights(model)
@@ -853,6 +856,7 @@ def enable_kv_cache(model):
 
 def disable_kv_cache(model):
     """`model.generate` is the class's own again, and the cache is gone."""
+    check_kind("disable_kv_cache", Module, model=model)
     for name in ("generate", "kv_cache"):
         vars(model).pop(name, None)
 

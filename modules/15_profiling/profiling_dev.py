@@ -27,6 +27,7 @@ import threading
 import time
 import tracemalloc
 from collections import Counter
+from collections.abc import Callable, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from pathlib import Path
@@ -38,7 +39,7 @@ import tinytorch.core.tensor as door
 from tinytorch.core.activations import GELU
 from tinytorch.core.attention import blocks_of
 from tinytorch.core.autograd import SVG, no_grad
-from tinytorch.core.layers import Linear, Module, Sequential
+from tinytorch.core.layers import Linear, Module, Sequential, check_kind, check_sizes, check_whole
 from tinytorch.core.optimizers import SGD, Adam, AdamW
 from tinytorch.core.tensor import Tensor, default_generator, float32, randn, zeros
 from tinytorch.text.embeddings import SMALL_TABLE, Embedding
@@ -119,6 +120,9 @@ def compare(calls, warmup=3, rounds=11, clock=time.perf_counter):
     First come `warmup` rounds that do not count, then `rounds` that do; in a round each is called once.  On a busy machine
     clock=time.process_time helps, which goes on only while the processor is ours (and in coarse steps on Windows).
     """
+    check_kind("compare", Mapping, calls=calls)
+    check_whole("compare", 0, warmup=warmup)
+    check_whole("compare", rounds=rounds)
     ### BEGIN SOLUTION
     times = {name: [] for name in calls}
     for k in range(warmup + rounds):
@@ -188,6 +192,7 @@ follows every allocation, NumPy's too: `tracemalloc.get_traced_memory()` gives t
 #| export
 def peak_memory(call):
     """The most bytes that `call()` held at one moment, beyond what was there before; NumPy's arrays are included."""
+    check_kind("peak_memory", Callable, call=call)
     tracing = tracemalloc.is_tracing()
     tracing or tracemalloc.start()
     try:
@@ -892,6 +897,7 @@ def attainable(intensity, peak):
 @functools.lru_cache(maxsize=1)
 def machine_peak(size=512, numbers=1 << 22, rounds=15):
     """(FLOP/s, bytes/s) that NumPy reaches here, measured once: float32 products of `size`², and sums of long arrays.  The best round counts."""
+    check_whole("machine_peak", size=size, numbers=numbers, rounds=rounds)
     a, x = np.ones((size, size), float32), np.ones(numbers, float32)
     b, y = np.empty_like(a), np.empty_like(x)
     times = compare({"product": lambda: np.matmul(a, a, out=b), "sum": lambda: np.add(x, x, out=y)}, 1, rounds)
@@ -900,6 +906,7 @@ def machine_peak(size=512, numbers=1 << 22, rounds=15):
 @contextmanager
 def evaluating(model):
     """Nothing is recorded and dropout is off; afterwards every part is in the mode it was in."""
+    check_kind("evaluating", Module, model=model)
     modes = [(module, module.training) for module in model.modules()]
     model.eval()
     try:
@@ -914,6 +921,7 @@ def roofline(model, x, rounds=5, peak=None):
 
     `bound` is "memory" or "compute"; `peak` is that of this machine, where none is given.
     """
+    check_whole("roofline", rounds=rounds)
     peak, rows = peak or machine_peak(), []
     with evaluating(model):
         model(x)
@@ -966,6 +974,7 @@ class Profiler:
 
     def count_parameters(self, model):
         """How many numbers are trained."""
+        check_kind("count_parameters", Module, model=model)
         return sum(p.size for p in model.parameters())
 
     def count_flops(self, model, input_shape):
@@ -974,6 +983,8 @@ class Profiler:
         >>> Profiler().count_flops(Linear(128, 64), (32, 128))
         16384
         """
+        check_kind("count_flops", Module, model=model)
+        check_sizes("count_flops", input_shape=input_shape)
         x = _input_of(model, (1, *input_shape[1:]) if len(input_shape) > 1 else input_shape)
         ### BEGIN SOLUTION
         with evaluating(model), profile() as p:
@@ -1016,6 +1027,7 @@ Everything else is given. Looking at a training step must leave no trace: parame
 @contextmanager
 def untouched(model):
     """Parameters, buffers, gradients and the generator are afterwards as before."""
+    check_kind("untouched", Module, model=model)
     state, grads, drawn = model.state_dict(), [(p, p.grad) for p in model.parameters()], default_generator.bit_generator.state
     try:
         yield
@@ -1027,6 +1039,9 @@ def untouched(model):
 
 def _measure_memory(self, model, input_shape):
     """MB of the parameters, of what a forward pass holds at its worst moment, of both, and the parameters' share.  A shape, or an input."""
+    check_kind("measure_memory", Module, model=model)
+    if isinstance(input_shape, tuple):
+        check_sizes("measure_memory", input_shape=input_shape)
     x = _input_of(model, input_shape) if isinstance(input_shape, tuple) else input_shape
     with evaluating(model):
         parameters, activations = sum(p.data.nbytes for p in model.parameters()), peak_memory(lambda: model(x))
@@ -1053,6 +1068,8 @@ def _forward_pass(self, model, x, rounds=11, peak=None):
 
 def _backward_pass(self, model, x, loss_fn=None, rounds=11):
     """What a training step costs, both passes measured: a dict.  `loss_fn` makes one number of the output; None takes the sum."""
+    check_kind("profile_backward_pass", Callable, none=True, loss_fn=loss_fn)
+    check_whole("profile_backward_pass", rounds=rounds)
     loss_of, clock, times = loss_fn or Tensor.sum, time.perf_counter, []
 
     def step():
@@ -1101,6 +1118,8 @@ def _mlp(width):
 
 def analyze_model_scaling(widths=(32, 64, 128, 256, 512), batch=32):
     """What a wider MLP costs: a dict per width with its parameters, FLOPs of a sample, milliseconds and GFLOP/s, measured in turns."""
+    check_sizes("analyze_model_scaling", widths=widths)
+    check_whole("analyze_model_scaling", batch=batch)
     models, inputs, profiler = {w: _mlp(w) for w in widths}, {w: randn(batch, w) for w in widths}, Profiler()
     with no_grad():
         times = compare({w: functools.partial(model, inputs[w]) for w, model in models.items()}, 2, 9)
@@ -1109,6 +1128,8 @@ def analyze_model_scaling(widths=(32, 64, 128, 256, 512), batch=32):
 
 def analyze_batch_size_effects(model=None, batch_sizes=(1, 4, 16, 64, 256), input_shape=(128,)):
     """What a batch costs: a dict per size with milliseconds, samples a second and MB, measured in turns."""
+    check_sizes("analyze_batch_size_effects", batch_sizes=batch_sizes, input_shape=input_shape)
+    check_kind("analyze_batch_size_effects", Module, none=True, model=model)
     model, inputs = model or _mlp(input_shape[-1]), {n: randn(n, *input_shape) for n in batch_sizes}
     with evaluating(model):
         times = compare({n: functools.partial(model, x) for n, x in inputs.items()}, 2, 9)
@@ -1117,6 +1138,7 @@ def analyze_batch_size_effects(model=None, batch_sizes=(1, 4, 16, 64, 256), inpu
 
 def analyze_profiling_overhead(model=None, x=None, rounds=11):
     """What looking on costs: milliseconds of model(x) with and without `profile()`, in turns, and microseconds for each operation that passed."""
+    check_kind("analyze_profiling_overhead", Module, none=True, model=model)
     model, x = (_mlp(128), randn(32, 128)) if model is None else (model, x)
 
     def plain():

@@ -27,6 +27,7 @@ import inspect
 import math
 import tracemalloc
 import weakref
+from collections.abc import Callable
 from contextlib import contextmanager
 
 import numpy as np
@@ -35,9 +36,9 @@ from numpy import ndarray
 import tinytorch.core.tensor as door
 from tinytorch.core.activations import ReLU, gelu, tanh
 from tinytorch.core.autograd import enable_grad, grad, gradient, run
-from tinytorch.core.layers import Linear, Sequential
+from tinytorch.core.layers import Linear, Module, Sequential, check_array, check_choice, check_kind, check_number, check_sizes, check_whole
 from tinytorch.core.losses import cross_entropy
-from tinytorch.core.optimizers import SGD
+from tinytorch.core.optimizers import SGD, Optimizer
 from tinytorch.core.tensor import Tensor, float32, matmul, op
 from tinytorch.core.training import accuracy
 from tinytorch.data.loader import load_digits
@@ -46,7 +47,6 @@ from tinytorch.profiling.profiler import FLOPS, attainable, compare, machine_pea
 # %% nbgrader={"grade": false, "grade_id": "tools", "locked": true, "schema_version": 3, "solution": false, "task": false}
 from tinytorch.core.activations import relu
 from tinytorch.core.autograd import gradcheck
-from tinytorch.core.layers import Module
 from tinytorch.core.tensor import float64, randn
 
 # %% [markdown]
@@ -94,10 +94,10 @@ And here is the same in one call. `matmul` of module 01 hands the whole to BLAS,
 
 # %%
 #| export
-def _check_matrices(a, b):
+def _check_matrices(a, b, name=""):
     """ValueError unless a (n, k) and b (k, m) are matrices that fit."""
     if np.ndim(a) != 2 or np.ndim(b) != 2 or np.shape(a)[1] != np.shape(b)[0]:
-        raise ValueError(f"matrices (n, k) and (k, m) wanted, not {np.shape(a)} and {np.shape(b)}")
+        raise ValueError(f"{name}matrices (n, k) and (k, m) wanted, not {np.shape(a)} and {np.shape(b)}")
 
 def vectorized_matmul(a, b):
     """The matrix product in one call: (n, k), (k, m) -> a Tensor (n, m).  ValueError for other shapes.
@@ -105,11 +105,13 @@ def vectorized_matmul(a, b):
     >>> vectorized_matmul(Tensor([[1.0, 2.0]]), Tensor([[3.0], [4.0]]))
     Tensor([[11.]])
     """
-    _check_matrices(a, b)
+    check_array("vectorized_matmul", a=a, b=b)
+    _check_matrices(a, b, "vectorized_matmul: ")
     return matmul(a, b)
 
 def analyze_vectorization_scaling(sizes=(1, 2, 4, 16, 64, 128), rounds=3):
     """Loops against one call, for square matrices: {size: {"loop_s", "vectorized_s", "speedup"}}; prints a table."""
+    check_sizes("analyze_vectorization_scaling", sizes=sizes)
     rows = {}
     for n in sizes:
         a, b = np.random.default_rng(n).standard_normal((2, n, n), dtype=float32)
@@ -253,6 +255,7 @@ def unfused_gelu(x):
 
 def analyze_arithmetic_intensity(n=512, rounds=5):
     """Some operations and their limits: {name: {"flops", "bytes", "intensity", "gflops", "limit", "bound"}}; prints a table."""
+    check_whole("analyze_arithmetic_intensity", n=n)
     rng, peak, rows = np.random.default_rng(0), machine_peak(), {}
     a, b, x, row = (Tensor(rng.standard_normal(shape, dtype=float32)) for shape in ((n, n), (n, n), (16 * n, n), (1, n)))
     works = {"x + x": lambda: x + x, "unfused_gelu(x)": lambda: unfused_gelu(x), "fused_gelu(x)": lambda: fused_gelu(x),
@@ -472,6 +475,7 @@ def fuse(fn):
     >>> fuse(lambda x, y: np.exp(-x * x) * y)(Tensor([0.0, 1.0]), Tensor([5.0, 5.0]))
     Tensor([5.    , 1.8394])
     """
+    check_kind("fuse", Callable, fn=fn)
     def forward(*arrays):
         return in_pieces(fn, *arrays)
 
@@ -531,6 +535,8 @@ def to_bfloat16(x):
     >>> [hex(bits) for bits in to_bfloat16(np.array([1.0, -2.0], np.float32))]
     ['0x3f80', '0xc000']
     """
+    if not isinstance(x, ndarray) or x.dtype != float32:
+        raise TypeError(f"to_bfloat16: an array of float32 wanted, not {getattr(x, 'dtype', x)!r:.60}; other bits mean other numbers")
     ### BEGIN SOLUTION
     bits = np.ascontiguousarray(x).view(np.uint32)
     upper = (bits + 0x7FFF + (bits >> 16 & 1)) >> 16
@@ -543,6 +549,8 @@ def from_bfloat16(bits):
     >>> from_bfloat16(to_bfloat16(np.array([3.14159265], np.float32))).tolist()
     [3.140625]
     """
+    if not isinstance(bits, ndarray) or bits.dtype != np.uint16:
+        raise TypeError(f"from_bfloat16: an array of uint16 wanted, not {getattr(bits, 'dtype', bits)!r:.60}")
     ### BEGIN SOLUTION
     return (bits.astype(np.uint32) << 16).view(float32)
     ### END SOLUTION
@@ -692,8 +700,7 @@ def autocast(dtype="float16"):
 
     dtype: "float16", "bfloat16" (between operations as rounded float32, kept in 16 bits), or "float32": nothing changes.  As `torch.autocast`.
     """
-    if str(dtype) not in ("float32", "float16", "bfloat16"):
-        raise ValueError(f"autocast: dtype is 'float16', 'bfloat16' or 'float32', not {dtype!r}")
+    check_choice("autocast", ("float16", "bfloat16", "float32"), dtype=str(dtype))
     if str(dtype) == "float32":
         yield
         return
@@ -852,9 +859,14 @@ class MixedPrecisionTrainer:
     As `torch.amp.GradScaler` (Micikevicius et al., 2018).  `loss_fn` takes what the model gives, and the targets.
     """
     def __init__(self, model, optimizer, loss_scale=1024.0, max_loss_scale=65536.0, *, loss_fn=cross_entropy, growth_interval=2000, dtype="float16"):
-        if not 0 < loss_scale <= max_loss_scale or growth_interval < 1:
-            raise ValueError("MixedPrecisionTrainer: loss_scale above 0 and at most max_loss_scale, and growth_interval 1 or more wanted, "
-                             f"not {loss_scale}, {max_loss_scale} and {growth_interval}")
+        check_kind("MixedPrecisionTrainer", Module, none=True, model=model)
+        check_kind("MixedPrecisionTrainer", Optimizer, none=True, optimizer=optimizer)
+        check_kind("MixedPrecisionTrainer", Callable, loss_fn=loss_fn)
+        check_number("MixedPrecisionTrainer", loss_scale=loss_scale, max_loss_scale=max_loss_scale)
+        check_whole("MixedPrecisionTrainer", growth_interval=growth_interval)
+        check_choice("MixedPrecisionTrainer", ("float16", "bfloat16", "float32"), dtype=str(dtype))
+        if not 0 < loss_scale <= max_loss_scale:
+            raise ValueError(f"MixedPrecisionTrainer: loss_scale must be above 0 and at most max_loss_scale, {max_loss_scale}, not {loss_scale}")
         self.model, self.optimizer, self.loss_fn, self.dtype = model, optimizer, loss_fn, dtype
         self.loss_scale, self.max_loss_scale, self.growth_interval = loss_scale, max_loss_scale, growth_interval
         self.good_steps = 0                                      # since the scale was last changed, or a step skipped
@@ -964,6 +976,8 @@ overflow. Then update the scale. The loss that is reported is a float, and not t
 #| export
 def _train_step(self, batch):
     """One step on (inputs, targets): a dict of "loss", "loss_scale" (from now on), "overflow" and "gradients_valid"."""
+    if not isinstance(batch, (tuple, list)) or len(batch) != 2:
+        raise ValueError(f"train_step: a batch is a pair (inputs, targets), not {batch!r:.60}")
     x, y = batch
     with np.errstate(over="ignore", invalid="ignore"):           # an overflow is looked for here, and no accident
         ### BEGIN SOLUTION

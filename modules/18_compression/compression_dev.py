@@ -25,13 +25,15 @@ import io
 import math
 import os
 import zipfile
+from collections.abc import Callable, Mapping
 from contextlib import contextmanager
 
 import numpy as np
 
 from tinytorch.core.activations import log_softmax
 from tinytorch.core.autograd import no_grad
-from tinytorch.core.layers import Linear, Module, Parameter, Sequential
+from tinytorch.core.layers import (
+    Linear, Module, Parameter, Sequential, check_array, check_choice, check_float, check_kind, check_names, check_number, check_path, check_whole)
 from tinytorch.core.losses import composed, cross_entropy
 from tinytorch.core.optimizers import SGD
 from tinytorch.core.spatial import BatchNorm2d, Conv2d
@@ -117,6 +119,8 @@ def weights_of(model, skip=()):
     >>> list(weights_of(Sequential(Linear(3, 2), Linear(2, 1))))
     ['0.weight', '1.weight']
     """
+    check_kind("weights_of", Module, model=model)
+    check_names("weights_of", skip=skip)
     return {name: p for name, p in model.named_parameters() if p.ndim > 1 and not any(word in name for word in skip)}
 
 
@@ -144,6 +148,8 @@ def keep_largest(values, sparsity):
     >>> keep_largest(np.array([0.1, -3.0, 0.2, 1.0]), 0.5).tolist()
     [False, True, False, True]
     """
+    values = check_array("keep_largest", values=values)
+    check_number("keep_largest", -math.inf, sparsity=sparsity)
     if not 0 <= sparsity <= 1:
         raise ValueError(f"sparsity is the share of the weights that go, from 0 to 1, not {sparsity}")
     ### BEGIN SOLUTION
@@ -276,8 +282,10 @@ def magnitude_prune(model, sparsity, scope="global", skip=()):
     scope: "global" compares all weights, "layer" those of each layer.  As `torch.nn.utils.prune.global_unstructured` and `l1_unstructured`.
     """
     weights = weights_of(model, skip)
-    if scope not in ("global", "layer") or not weights:
-        raise ValueError(f"magnitude_prune: scope is 'global' or 'layer', and a model has weights; not {scope!r} and {len(weights)} weights")
+    check_choice("magnitude_prune", ("global", "layer"), scope=scope)
+    check_number("magnitude_prune", 0, 1, sparsity=sparsity)
+    if not weights:
+        raise ValueError("magnitude_prune: the model has no weights, parameters with two axes or more")
     arrays = [p.data for p in weights.values()]
     ### BEGIN SOLUTION
     if scope == "layer":
@@ -474,6 +482,7 @@ def save_sparse(model, path, dtype=None):
 
 def load_sparse(model, path):
     """Put what `save_sparse` wrote into a model of the same shapes, and return it.  ValueError where it does not fit; nothing is changed then."""
+    check_path("load_sparse", path)
     ours, state = model.state_dict(), {}
     try:
         with np.load(path, allow_pickle=False) as archive:
@@ -493,6 +502,9 @@ def storage(model, dtype=None):
 
     parameters, nonzero: how many.  dense_bytes: the file of `np.savez`, with all numbers.  sparse_bytes: that of `save_sparse`.
     """
+    check_kind("storage", Module, model=model)
+    if dtype is not None:
+        check_float("storage", dtype=dtype)
     dense, sparse, arrays = io.BytesIO(), io.BytesIO(), [p.data for p in model.parameters()]
     np.savez(dense, **model.state_dict())
     np.savez_compressed(sparse, **_entries(model, dtype))
@@ -547,6 +559,9 @@ class CSR:
     @classmethod
     def from_dense(cls, array):
         """An array (rows, columns) without its zeros; `columns` are narrow."""
+        array = check_array("CSR", array=array)
+        if array.ndim != 2:
+            raise ValueError(f"CSR: a matrix (rows, columns) wanted, not {array.shape}")
         rows, columns = np.nonzero(array)
         starts = np.searchsorted(rows, np.arange(len(array) + 1)).astype(np.uint32)
         return cls(array[rows, columns], narrow(columns), starts, array.shape)
@@ -559,6 +574,7 @@ class CSR:
 
     def matvec(self, x):
         """The matrix times a vector: an array (columns,) -> (rows,)."""
+        x = check_array("CSR.matvec", x=x)
         if np.shape(x) != self.shape[1:]:
             raise ValueError(f"CSR.matvec: a matrix {self.shape} takes a vector ({self.shape[1]},), not {np.shape(x)}")
         filled = np.diff(self.starts) > 0                        # the rows that are not empty
@@ -638,8 +654,9 @@ def strongest(layer, ratio):
 
     At least one stays.  Li et al., Pruning Filters for Efficient ConvNets, 2017.
     """
+    check_number("strongest", ratio=ratio)
     if not 0 <= ratio < 1:
-        raise ValueError(f"ratio is the share of the outputs that go, from 0 to below 1, not {ratio}")
+        raise ValueError(f"strongest: ratio is the share of the outputs that go, from 0 to below 1, not {ratio}")
     weight = layer.weight.data if isinstance(layer, Linear) else layer.weight.data.reshape(len(layer.weight), -1).T        # (inputs, outputs)
     ### BEGIN SOLUTION
     sizes = np.abs(weight).sum(axis=0)
@@ -759,7 +776,10 @@ def low_rank_approximate(weight, rank):
 
     Eckart and Young, 1936.  ValueError unless 1 ≤ rank ≤ min(m, n).
     """
-    array = np.asarray(weight.weight if isinstance(weight, Linear) else weight)
+    array = check_array("low_rank_approximate", weight=weight.weight if isinstance(weight, Linear) else weight)
+    check_whole("low_rank_approximate", rank=rank)
+    if not np.isfinite(array).all():
+        raise ValueError("low_rank_approximate: there is nan or infinity in the weight")
     if array.ndim != 2 or not 1 <= rank <= min(array.shape):
         raise ValueError(f"low_rank_approximate: a matrix, and a rank from 1 to its shorter side wanted, not {array.shape} and {rank}")
     u, s, v = np.linalg.svd(array, full_matrices=False)          # (m, k), (k,), (k, n)
@@ -828,7 +848,9 @@ def distillation_loss(student_logits, teacher_logits, targets, temperature=3.0, 
 
     Hinton et al., Distilling the Knowledge in a Neural Network, 2015.  No gradient goes to the teacher.
     """
-    if not temperature > 0 or not 0 <= alpha <= 1:
+    check_number("distillation_loss", temperature=temperature)
+    check_number("distillation_loss", 0, 1, alpha=alpha)
+    if not temperature:
         raise ValueError(f"the temperature must be above 0 and alpha from 0 to 1, not {temperature} and {alpha}")
     ### BEGIN SOLUTION
     log_p = log_softmax(teacher_logits.detach() / temperature)
@@ -871,6 +893,9 @@ test_unit_distillation_loss()
 class KnowledgeDistillation:
     """A student that learns from a teacher's answers (alpha) and from the labels (1 - alpha)."""
     def __init__(self, teacher, student, temperature=3.0, alpha=0.7):
+        check_kind("KnowledgeDistillation", Module, teacher=teacher, student=student)
+        check_number("KnowledgeDistillation", temperature=temperature)
+        check_number("KnowledgeDistillation", 0, 1, alpha=alpha)
         self.teacher, self.student, self.temperature, self.alpha = teacher, student, temperature, alpha
 
     def loss(self, x, targets):
@@ -945,6 +970,10 @@ class Compressor:
     techniques = {"structured_prune": structured_prune, "low_rank": low_rank_model, "magnitude_prune": magnitude_prune}
 
     def __init__(self, plan, finetune=None, dtype=None):
+        check_kind("Compressor", Mapping, plan=plan)
+        check_kind("Compressor", Callable, none=True, finetune=finetune)
+        if dtype is not None:
+            check_float("Compressor", dtype=dtype)
         if unknown := set(plan) - set(self.techniques):
             raise ValueError(f"Compressor: a plan has {', '.join(self.techniques)}, not {', '.join(sorted(unknown))}")
         self.plan, self.finetune, self.dtype, self.report = dict(plan), finetune, dtype, {}

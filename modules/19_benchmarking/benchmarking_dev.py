@@ -26,12 +26,13 @@ import io
 import json
 import math
 import time
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 
 import numpy as np
 
 from tinytorch.core.autograd import SVG
-from tinytorch.core.layers import Module
+from tinytorch.core.layers import Module, check_array, check_kind, check_number, check_whole
 from tinytorch.core.tensor import Tensor, default_generator, float64
 from tinytorch.core.training import replace_file
 from tinytorch.data.loader import load_digits
@@ -123,7 +124,7 @@ them, and of what comes out the two `np.quantile`s that leave half of the rest, 
 #| export
 def as_samples(values):
     """Numbers as a row (n,) of float64.  ValueError where there is none, or one is not finite."""
-    samples = np.asarray(values, float64)
+    samples = check_array("samples", values=values).astype(float64)
     if samples.ndim != 1 or not samples.size or not np.isfinite(samples).all():
         raise ValueError(f"samples: a row of finite numbers wanted, at least one, not {samples.shape}")
     return samples
@@ -139,6 +140,9 @@ def bootstrap_interval(samples, statistic=np.median, confidence=0.95, generator=
     (3.0, 3.0)
     """
     samples = as_samples(samples)
+    check_number("bootstrap_interval", confidence=confidence)
+    check_whole("bootstrap_interval", resamples=resamples)
+    check_kind("bootstrap_interval", np.random.Generator, none=True, generator=generator)
     if not 0 < confidence < 1:
         raise ValueError(f"bootstrap_interval: a confidence between 0 and 1 wanted, such as 0.95, not {confidence}")
     rows = (generator or default_generator).integers(0, samples.size, (resamples, samples.size))
@@ -344,6 +348,7 @@ class BenchmarkResult:
         >>> BenchmarkResult("a", [1.0, 2.0]).speedup_over(BenchmarkResult("b", [2.0, 8.0])).samples
         array([2., 4.])
         """
+        check_kind("speedup_over", BenchmarkResult, other=other)
         if self.samples.size != other.samples.size:
             raise ValueError(f"speedup_over: the same rounds wanted, not {self.samples.size} and {other.samples.size}")
         return BenchmarkResult(f"{self.name} over {other.name}", other.samples / self.samples, "×")
@@ -396,8 +401,14 @@ def _at_rest(models):
 class Benchmark:
     """A race of functions of no arguments, or of models that are all given `x`: {name: function or model}.  ValueError where there is none."""
     def __init__(self, contestants, x=None, warmup=3, rounds=11, agree=None, clock=time.perf_counter):
-        if not contestants or rounds < 1 or warmup < 0:
-            raise ValueError(f"Benchmark: at least one contestant and one round wanted, not {len(contestants)} and {rounds} (warmup {warmup})")
+        check_kind("Benchmark", Mapping, contestants=contestants)
+        for contestant in contestants.values():
+            check_kind("Benchmark", Callable, contestants=contestant)
+        check_whole("Benchmark", 0, warmup=warmup)
+        check_whole("Benchmark", rounds=rounds)
+        check_number("Benchmark", none=True, agree=agree)
+        if not contestants:
+            raise ValueError("Benchmark: at least one contestant wanted")
         self.contestants, self.x, self.agree, self.results = dict(contestants), x, agree, {}
         self.warmup, self.rounds, self.clock = warmup, rounds, clock
 
@@ -564,7 +575,7 @@ def pareto_frontier(points, higher=()):
     >>> pareto_frontier([(1.0, 5.0), (2.0, 3.0), (3.0, 4.0)])
     [0, 1]
     """
-    points = np.array(points, float64)
+    points = check_array("pareto_frontier", points=points).astype(float64)
     if points.ndim != 2 or not np.isfinite(points).all():
         raise ValueError(f"pareto_frontier: a row of finite numbers for each point wanted, not {points.shape}")
     points[:, list(higher)] *= -1
@@ -627,6 +638,7 @@ def packed(model):
 class BenchmarkSuite:
     """Several models: seconds for `x`, bytes of the file, bytes at the worst moment, and `quality(model)`, a number."""
     def __init__(self, models, x, quality, warmup=3, rounds=11):
+        check_kind("BenchmarkSuite", Callable, quality=quality)
         self.benchmark, self.quality, self.rows = Benchmark(models, x, warmup, rounds), quality, {}
 
     def run(self):
@@ -710,6 +722,8 @@ def percentiles(samples, ranks=(50, 90, 99)):
     >>> percentiles([3.0, 1.0, 2.0, 4.0], (50, 75, 90))
     {'p50': 2.0, 'p75': 3.0, 'p90': None}
     """
+    for rank in ranks if isinstance(ranks, (tuple, list)) else [ranks]:
+        check_number("percentiles", 0, 100, ranks=rank)
     ordered = np.sort(as_samples(samples))
     ### BEGIN SOLUTION
     places = {rank: math.ceil(rank * ordered.size / 100) for rank in ranks}
@@ -751,6 +765,9 @@ def time_to_quality(step, quality, target, most=100, higher=True, clock=time.per
     >>> time_to_quality(lambda: None, iter([0.5, 0.8, 0.9]).__next__, 0.75)["history"]
     [0.5, 0.8]
     """
+    check_kind("time_to_quality", Callable, step=step, quality=quality)
+    check_number("time_to_quality", -math.inf, target=target)
+    check_whole("time_to_quality", most=most)
     seconds, history, reached = 0.0, [], False
     ### BEGIN SOLUTION
     while not reached and len(history) < most:
@@ -832,6 +849,8 @@ class WritingTask:
 class TinyMLPerf:
     """A competition under closed rules: task, order of the queries and clock are ours, the model is yours.  After MLPerf Inference."""
     def __init__(self, warmup=3, rounds=5, seed=0, clock=time.perf_counter):
+        check_whole("TinyMLPerf", 0, warmup=warmup, seed=seed)
+        check_whole("TinyMLPerf", rounds=rounds)
         self.warmup, self.rounds, self.seed, self.clock = warmup, rounds, seed, clock
 
 # %% [markdown]

@@ -35,7 +35,7 @@ from types import SimpleNamespace
 import numpy as np
 
 from tinytorch.benchmarking.benchmark import BenchmarkResult, break_even, plot_pareto
-from tinytorch.core.layers import Module
+from tinytorch.core.layers import Module, check_choice, check_kind, check_number, check_path, check_whole
 from tinytorch.core.optimizers import AdamW
 from tinytorch.core.tensor import manual_seed
 from tinytorch.core.training import CosineSchedule, Trainer, replace_file
@@ -112,6 +112,7 @@ def split_text(text):
     >>> [len(part) for part in split_text("A line of text.\\n" * 100)]
     [1440, 160]
     """
+    check_kind("split_text", str, text=text)
     if len(text) < 1000:
         raise ValueError(f"split_text: at least 1,000 characters wanted, not {len(text)}")
     at = len(text) * 9 // 10
@@ -137,6 +138,9 @@ class TinyGPT(Module):
     ValueError where the two do not have the same number of ids.
     """
     def __init__(self, tokenizer, model, form="float32"):
+        check_kind("TinyGPT", Tokenizer, tokenizer=tokenizer)
+        check_kind("TinyGPT", GPT, model=model)
+        check_choice("TinyGPT", tuple(FORMS), form=form)
         if model.vocab_size != tokenizer.vocab_size:
             raise ValueError(f"TinyGPT: the tokenizer has {tokenizer.vocab_size} ids and the model {model.vocab_size}; make it GPT(tokenizer.vocab_size, …)")
         self.tokenizer, self.model, self.form = tokenizer, model, form
@@ -203,6 +207,7 @@ and recording off.
 #| export
 def _bits_per_character(self, text):
     """What a character of `text` costs, in bits, a float: every token given those before it in its window of max_seq_len."""
+    check_kind("bits_per_character", str, text=text)
     if not text:
         raise ValueError("bits_per_character: a text wanted, at least one character")
     ids, T = np.array(self.tokenizer.encode(text)), self.model.max_seq_len
@@ -295,6 +300,7 @@ def _save(self, path):
 
 def _load(cls, path):
     """The TinyGPT in a file that `save` wrote.  ValueError for any other file."""
+    check_path("TinyGPT.load", path)
     try:
         with TemporaryDirectory() as folder, zipfile.ZipFile(path) as archive:
             parts = [Path(folder) / name for name in ("tokenizer.json", "settings.json", "weights.npz")]
@@ -350,6 +356,10 @@ After each round a callback shall find out what a character of the *held-out* te
 class TinyGPTTrainer:
     """Module 07's Trainer around a TinyGPT: `rounds` times `steps` batches, windows of `text` drawn by chance; `held` is asked after each round."""
     def __init__(self, tiny, text, held, rounds=8, steps=50, batch_size=16, lr=3e-3):
+        check_kind("TinyGPTTrainer", TinyGPT, tiny=tiny)
+        check_kind("TinyGPTTrainer", str, text=text, held=held)
+        check_whole("TinyGPTTrainer", rounds=rounds, steps=steps, batch_size=batch_size)
+        check_number("TinyGPTTrainer", lr=lr)
         self.tiny, self.held, self.rounds = tiny, held, rounds
         data = TextDataset(tiny.tokenizer.encode(text), tiny.model.max_seq_len)
         self.loader = DataLoader(data, batch_size, sampler=RandomSampler(data, replacement=True, num_samples=steps * batch_size))
@@ -540,6 +550,7 @@ class CompleteTinyGPTPipeline:
     settings: what differs from `SETTINGS`.  folder: for the files of all variants, report.html, report.json and submission.json.
     """
     def __init__(self, text, settings=None, folder="tinygpt"):
+        check_kind("CompleteTinyGPTPipeline", str, text=text)
         if unknown := sorted(set(settings or {}) - set(SETTINGS)):
             raise ValueError(f"CompleteTinyGPTPipeline: settings are {', '.join(SETTINGS)}, not {', '.join(unknown)}")
         self.text, self.settings, self.folder = text, SimpleNamespace(**SETTINGS | (settings or {})), Path(folder)
@@ -953,6 +964,10 @@ def validate_submission(submission, folder=None, text=None, peak=None):
     submission: the path of a submission.json, or what is in it; then `folder` is where its files are.  text: the one that the rules name, by default
     the course's.  peak: the most FLOPs a second of the machine that it speaks of, by default this one's, measured.
     """
+    if not isinstance(submission, dict):
+        check_path("validate_submission", submission)
+    check_kind("validate_submission", str, none=True, text=text)
+    check_number("validate_submission", none=True, peak=peak)
     if not isinstance(submission, dict):
         folder, submission = folder or Path(submission).parent, json.loads(Path(submission).read_text(encoding="utf-8"))
     text, peak = load_text() if text is None else text, peak or machine_peak()[0]

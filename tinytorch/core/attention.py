@@ -9,12 +9,13 @@ __all__ = ['attention_loops', 'masked_softmax', 'create_causal_mask', 'scaled_do
 
 # %% ../../modules/12_attention/attention_dev.py #imports
 import math
+from collections.abc import Callable
 
 import numpy as np
 
 from .activations import softmax
 from .autograd import gradient, run
-from .layers import Linear, Module
+from .layers import Linear, Module, check_kind, check_whole
 from .losses import composed
 from .tensor import Tensor, broadcast_shape, cat, op, where
 
@@ -72,6 +73,7 @@ def create_causal_mask(seq_len):
     >>> create_causal_mask(3).tolist()
     [[True, False, False], [True, True, False], [True, True, True]]
     """
+    check_whole("create_causal_mask", 0, seq_len=seq_len)
     return Tensor(np.tri(seq_len, dtype=bool))
 
 
@@ -209,7 +211,10 @@ class MultiHeadAttention(Module):
     """
     def __init__(self, embed_dim, num_heads, causal=False, bias=True, rotary=None, generator=None):
         """Draw `qkv`, a Linear from C numbers to 3·C, then `proj`, a Linear from C to C."""
-        if embed_dim < 1 or num_heads < 1 or embed_dim % num_heads:
+        check_whole("MultiHeadAttention", embed_dim=embed_dim, num_heads=num_heads)
+        check_kind("MultiHeadAttention", Callable, none=True, rotary=rotary)
+        check_kind("MultiHeadAttention", np.random.Generator, none=True, generator=generator)
+        if embed_dim % num_heads:
             raise ValueError(f"MultiHeadAttention: {embed_dim} numbers cannot be dealt out to {num_heads} heads")
         self.embed_dim, self.num_heads, self.causal, self.rotary = embed_dim, num_heads, causal, rotary
         self.qkv = Linear(embed_dim, 3 * embed_dim, bias, generator)

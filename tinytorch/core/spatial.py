@@ -17,7 +17,7 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
 from .autograd import bare, gradient, run
-from .layers import Module, Parameter, kaiming_uniform
+from .layers import MOST, Module, Parameter, check_kind, check_number, check_whole, kaiming_uniform
 from .losses import composed
 from .tensor import Tensor, flatten, ones, op, stack, unsqueeze, zeros        # noqa: F401
 
@@ -30,6 +30,8 @@ def output_size(size, kernel, stride=1, padding=0, dilation=1):
     >>> output_size(224, 7, stride=2, padding=3)
     112
     """
+    check_whole("output_size", 0, size=size, padding=padding)
+    check_whole("output_size", kernel=kernel, stride=stride, dilation=dilation)
     room, span = size + 2 * padding, dilation * (kernel - 1) + 1
     if span > room:
         raise ValueError(f"a kernel that spans {span} does not fit into {room} (padding included)")
@@ -69,7 +71,7 @@ def patches(x, kernel, stride, dilation):
     return seen.transpose(0, 2, 3, 4, 5, 1)
 
 
-# %% ../../modules/09_spatial/spatial_dev.py #49eb5942
+# %% ../../modules/09_spatial/spatial_dev.py #467cba08
 @op
 def frame(x, pads, value=0.0):
     """x (N, C, H, W) with `value` around it, channels last in memory; `pads` is ((top, bottom), (left, right)).  x itself where they are 0."""
@@ -91,11 +93,12 @@ def taps(x, dim, kernel, stride, dilation, places):
 
 def _pair(value, name, least=1, axes=2):
     """A setting for both axes, (vertical, horizontal), from one whole number or two.  ValueError where one is below `least`."""
-    each = np.ravel(value).tolist() * (axes if np.size(value) == 1 else 1)
+    each = np.array(value, object).ravel().tolist()
+    each = [int(v) if isinstance(v, np.integer) else v for v in each] * (axes if len(each) == 1 else 1)
     if len(each) != axes or any(type(v) is not int for v in each):
-        raise TypeError(f"{name} is a whole number{', or one for each axis' if axes > 1 else ''}, not {value!r}")
-    if min(each) < least:
-        raise ValueError(f"{name} must be at least {least}, not {value!r}")
+        raise TypeError(f"{name} is a whole number{', or one for each axis' if axes > 1 else ''}, not {value!r:.60}")
+    if min(each) < least or max(each) > MOST:
+        raise ValueError(f"{name} must be at least {least}, and at most {MOST:,}, not {value!r:.60}")
     return tuple(each)
 
 # %% ../../modules/09_spatial/spatial_dev.py #im2col
@@ -119,6 +122,8 @@ def col2im(cols, size, kernel_size, stride=1, padding=0, dilation=1):
     >>> col2im(ones(1, 2, 4), (2, 3), (1, 2)).tolist()
     [[[[1.0, 2.0, 1.0], [1.0, 2.0, 1.0]]]]
     """
+    if np.ndim(cols) != 3:
+        raise ValueError(f"columns (N, C · kh · kw, places) wanted, not {np.shape(cols)}")
     kernel, stride, dilation = _pair(kernel_size, "kernel_size"), _pair(stride, "stride"), _pair(dilation, "dilation")
     (h, w), (down, across) = size, _pair(padding, "padding", 0)
     places, count = [output_size(*each) for each in zip(size, kernel, stride, (down, across), dilation)], math.prod(kernel)
@@ -270,9 +275,14 @@ class Conv2d(Module):
 
     def __init__(self, in_channels, out_channels, kernel_size, stride=1, padding=0, dilation=1, groups=1, bias=True, *, generator=None):
         """Draw `weight` (out, in / groups, kh, kw), then `bias` (out,), or None."""
-        if min(in_channels, out_channels, groups) < 1 or in_channels % groups or out_channels % groups:
-            raise ValueError(f"{type(self).__name__}: groups={groups} must divide {in_channels} input and {out_channels} output channels")
-        self.in_channels, self.out_channels, self.kernel_size = in_channels, out_channels, _pair(kernel_size, "kernel_size", axes=self.axes)
+        name = type(self).__name__
+        check_whole(name, in_channels=in_channels, out_channels=out_channels, groups=groups)
+        check_kind(name, np.random.Generator, none=True, generator=generator)
+        if in_channels % groups or out_channels % groups:
+            raise ValueError(f"{name}: groups={groups} must divide {in_channels} input and {out_channels} output channels")
+        self.in_channels, self.out_channels, self.kernel_size = in_channels, out_channels, _pair(kernel_size, f"{name}: kernel_size", axes=self.axes)
+        for setting, value, least in ("stride", stride, 1), ("padding", padding, 0), ("dilation", dilation, 1):
+            _pair(0 if setting == "padding" and isinstance(value, str) and value in ("valid", "same") else value, f"{name}: {setting}", least, self.axes)
         self.stride, self.padding, self.dilation, self.groups = stride, padding, dilation, groups
         fan_in = in_channels // groups * math.prod(self.kernel_size)
         shape = out_channels, in_channels // groups, *self.kernel_size
@@ -375,11 +385,18 @@ def adaptive_avg_pool2d(x, output_size):
         x = stack([x[(*[slice(None)] * dim, slice(*end))].mean(dim) for end in ends], dim)
     return x
 
-# %% ../../modules/09_spatial/spatial_dev.py #fe83a658
+# %% ../../modules/09_spatial/spatial_dev.py #f54db114
 class Pool(Module):
     """A function of images and its settings as an object: (N, C, H, W) -> (N, C, oh, ow)."""
     def forward(self, x):
         return self.function(x, **{name: value for name, value in vars(self).items() if name != "training"})
+
+
+def _checked(pool):
+    """ValueError or TypeError unless the settings of a Pool are those of windows."""
+    for setting, value in vars(pool).items():
+        if setting in ("kernel_size", "stride", "padding", "dilation"):
+            _pair(value, f"{type(pool).__name__}: {setting}", int(setting != "padding"))
 
 
 class MaxPool2d(Pool):
@@ -389,6 +406,7 @@ class MaxPool2d(Pool):
     def __init__(self, kernel_size, stride=None, padding=0, dilation=1, *, ceil_mode=False):
         self.kernel_size, self.stride = kernel_size, kernel_size if stride is None else stride
         self.padding, self.dilation, self.ceil_mode = padding, dilation, ceil_mode
+        _checked(self)
 
 
 class AvgPool2d(Pool):
@@ -398,6 +416,7 @@ class AvgPool2d(Pool):
     def __init__(self, kernel_size, stride=None, padding=0, ceil_mode=False, count_include_pad=True):
         self.kernel_size, self.stride = kernel_size, kernel_size if stride is None else stride
         self.padding, self.ceil_mode, self.count_include_pad = padding, ceil_mode, count_include_pad
+        _checked(self)
 
 
 class AdaptiveAvgPool2d(Pool):
@@ -405,6 +424,8 @@ class AdaptiveAvgPool2d(Pool):
     function = staticmethod(adaptive_avg_pool2d)
 
     def __init__(self, output_size):
+        sizes = output_size if isinstance(output_size, (tuple, list)) else [output_size]
+        _pair([1 if n is None else n for n in sizes], "AdaptiveAvgPool2d: output_size")
         self.output_size = output_size
 
 # %% ../../modules/09_spatial/spatial_dev.py #batch-norm
@@ -455,12 +476,16 @@ def _(g, need, x, running_mean, running_var, weight, training, eps):
     dw, db = ((t.sum(axis=0).sum(axis=1) if wanted else None) for t, wanted in ((g * normal, need[3]), (g, need[4])))
     return dx.reshape(shape), None, None, dw, db
 
-# %% ../../modules/09_spatial/spatial_dev.py #b75b3d63
+# %% ../../modules/09_spatial/spatial_dev.py #9d39eeda
 class BatchNorm2d(Module):
     """`batch_norm` with weights and running statistics: (N, C, H, W) -> the same shape.  As `torch.nn.BatchNorm2d`."""
     axes = (4,)
 
     def __init__(self, num_features, eps=1e-5, momentum=0.1, affine=True, track_running_stats=True):
+        name = type(self).__name__
+        check_whole(name, num_features=num_features)
+        check_number(name, eps=eps)
+        check_number(name, 0, 1, none=True, momentum=momentum)
         self.num_features, self.eps, self.momentum = num_features, eps, momentum
         self.affine, self.track_running_stats = affine, track_running_stats
         self.weight, self.bias = (Parameter(ones(num_features)), Parameter(zeros(num_features))) if affine else (None, None)

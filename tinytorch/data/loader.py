@@ -38,7 +38,7 @@ from pathlib import Path
 import numpy as np
 
 import tinytorch
-from ..core.layers import check_array, check_kind, check_number, check_sizes, check_whole
+from ..core.layers import check_array, check_kind, check_number, check_path, check_sizes, check_whole
 from ..core.tensor import Tensor, default_generator, manual_seed
 
 # %% ../../modules/08_dataloader/dataloader_dev.py #fe3d6b79
@@ -309,7 +309,7 @@ class RandomCrop:
         return image[..., top:top + h, left:left + w]
 
 
-# %% ../../modules/08_dataloader/dataloader_dev.py #50c376dc
+# %% ../../modules/08_dataloader/dataloader_dev.py #23940e66
 def datasets_folder():
     """The folder `datasets`: the nearest one above the package or above the folder one works in."""
     above = [*Path(tinytorch.__file__).resolve().parents, Path.cwd(), *Path.cwd().parents]
@@ -321,6 +321,8 @@ def load_digits(path=None):
 
     Images (1797, 1, 8, 8), float32 from 0 (paper) to 1 (ink); labels (1797,), int64.
     """
+    if path is not None:
+        check_path("load_digits", path)
     path = Path(path or datasets_folder() / "digits.npz")
     if not path.exists():
         raise FileNotFoundError(f"load_digits: there is no {path}; it comes with the course, in its folder datasets")

@@ -7,7 +7,7 @@ import tinytorch
 
 __getattr__, __dir__ = tinytorch.lazy(__name__, {
     "tinytorch.models.transformer": """
-        GPT LayerNorm MLP RMSNorm TiedLinear TransformerBlock initialize_weights layer_norm next_token_loss
-        norm_gradient rms_norm sample_tokens standardize token_probabilities
+        GPT LayerNorm MLP RMSNorm TiedLinear TransformerBlock check_generate check_sampling initialize_weights
+        layer_norm next_token_loss norm_gradient rms_norm sample_tokens standardize token_probabilities
     """,
 }, "transformer")

@@ -17,6 +17,7 @@ import inspect
 import math
 import tracemalloc
 import weakref
+from collections.abc import Callable
 from contextlib import contextmanager
 
 import numpy as np
@@ -25,13 +26,13 @@ from numpy import ndarray
 import tinytorch.core.tensor as door
 from ..core.activations import ReLU, gelu, tanh
 from ..core.autograd import enable_grad, grad, gradient, run
-from ..core.layers import Linear, Sequential
+from ..core.layers import Linear, Module, Sequential, check_array, check_choice, check_kind, check_number, check_sizes, check_whole
 from ..core.losses import cross_entropy
-from ..core.optimizers import SGD
+from ..core.optimizers import SGD, Optimizer
 from ..core.tensor import Tensor, float32, matmul, op
 from ..core.training import accuracy
 from ..data.loader import load_digits
-from ..profiling.profiler import FLOPS, attainable, compare, machine_peak, peak_memory, profile, seconds_text, standing, watching
+from ..profiling.profiler import FLOPS, attainable, compare, machine_peak, peak_memory, profile, seconds_text
 
 # %% ../../modules/16_acceleration/acceleration_dev.py #loop-matmul
 def loop_matmul(a, b):
@@ -49,11 +50,11 @@ def loop_matmul(a, b):
     return c
 
 
-# %% ../../modules/16_acceleration/acceleration_dev.py #818356ff
-def _check_matrices(a, b):
+# %% ../../modules/16_acceleration/acceleration_dev.py #4e04c241
+def _check_matrices(a, b, name=""):
     """ValueError unless a (n, k) and b (k, m) are matrices that fit."""
     if np.ndim(a) != 2 or np.ndim(b) != 2 or np.shape(a)[1] != np.shape(b)[0]:
-        raise ValueError(f"matrices (n, k) and (k, m) wanted, not {np.shape(a)} and {np.shape(b)}")
+        raise ValueError(f"{name}matrices (n, k) and (k, m) wanted, not {np.shape(a)} and {np.shape(b)}")
 
 def vectorized_matmul(a, b):
     """The matrix product in one call: (n, k), (k, m) -> a Tensor (n, m).  ValueError for other shapes.
@@ -61,11 +62,13 @@ def vectorized_matmul(a, b):
     >>> vectorized_matmul(Tensor([[1.0, 2.0]]), Tensor([[3.0], [4.0]]))
     Tensor([[11.]])
     """
-    _check_matrices(a, b)
+    check_array("vectorized_matmul", a=a, b=b)
+    _check_matrices(a, b, "vectorized_matmul: ")
     return matmul(a, b)
 
 def analyze_vectorization_scaling(sizes=(1, 2, 4, 16, 64, 128), rounds=3):
     """Loops against one call, for square matrices: {size: {"loop_s", "vectorized_s", "speedup"}}; prints a table."""
+    check_sizes("analyze_vectorization_scaling", sizes=sizes)
     rows = {}
     for n in sizes:
         a, b = np.random.default_rng(n).standard_normal((2, n, n), dtype=float32)
@@ -99,13 +102,14 @@ def tiled_matmul(a, b, tile=64):
 def _(g, need, a, b, tile):
     return run(tiled_matmul, g, b.mT, tile) if need[0] else None, run(tiled_matmul, a.mT, g, tile) if need[1] else None
 
-# %% ../../modules/16_acceleration/acceleration_dev.py #c4271c72
+# %% ../../modules/16_acceleration/acceleration_dev.py #a87546ee
 def unfused_gelu(x):
     """GELU in its short form, operation by operation: a Tensor of any shape.  Nine of them, each with an array of its own."""
     return 0.5 * x * (1.0 + tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x * x * x)))
 
 def analyze_arithmetic_intensity(n=512, rounds=5):
     """Some operations and their limits: {name: {"flops", "bytes", "intensity", "gflops", "limit", "bound"}}; prints a table."""
+    check_whole("analyze_arithmetic_intensity", n=n)
     rng, peak, rows = np.random.default_rng(0), machine_peak(), {}
     a, b, x, row = (Tensor(rng.standard_normal(shape, dtype=float32)) for shape in ((n, n), (n, n), (16 * n, n), (1, n)))
     works = {"x + x": lambda: x + x, "unfused_gelu(x)": lambda: unfused_gelu(x), "fused_gelu(x)": lambda: fused_gelu(x),
@@ -195,7 +199,7 @@ def slopes_in_pieces(fn, g, need, *arrays):
             slope += 0.0 if found is None else found.data
     return tuple(slopes)
 
-# %% ../../modules/16_acceleration/acceleration_dev.py #7e1ab7a6
+# %% ../../modules/16_acceleration/acceleration_dev.py #403af2df
 def fuse(fn):
     """An operation from a function of arrays that goes number by number (NumPy's functions and + - * /), run in pieces, with its gradient.
 
@@ -204,6 +208,7 @@ def fuse(fn):
     >>> fuse(lambda x, y: np.exp(-x * x) * y)(Tensor([0.0, 1.0]), Tensor([5.0, 5.0]))
     Tensor([5.    , 1.8394])
     """
+    check_kind("fuse", Callable, fn=fn)
     def forward(*arrays):
         return in_pieces(fn, *arrays)
 
@@ -227,6 +232,8 @@ def to_bfloat16(x):
     >>> [hex(bits) for bits in to_bfloat16(np.array([1.0, -2.0], np.float32))]
     ['0x3f80', '0xc000']
     """
+    if not isinstance(x, ndarray) or x.dtype != float32:
+        raise TypeError(f"to_bfloat16: an array of float32 wanted, not {getattr(x, 'dtype', x)!r:.60}; other bits mean other numbers")
     bits = np.ascontiguousarray(x).view(np.uint32)
     upper = (bits + 0x7FFF + (bits >> 16 & 1)) >> 16
     return np.where(np.isnan(x), 0x7FC0, upper).astype(np.uint16)
@@ -237,6 +244,8 @@ def from_bfloat16(bits):
     >>> from_bfloat16(to_bfloat16(np.array([3.14159265], np.float32))).tolist()
     [3.140625]
     """
+    if not isinstance(bits, ndarray) or bits.dtype != np.uint16:
+        raise TypeError(f"from_bfloat16: an array of uint16 wanted, not {getattr(bits, 'dtype', bits)!r:.60}")
     return (bits.astype(np.uint32) << 16).view(float32)
 
 
@@ -301,19 +310,19 @@ def half_door(narrow):
         return each(narrow, out) if low and op.__name__ not in FULL else out
     return watch
 
-# %% ../../modules/16_acceleration/acceleration_dev.py #cb449e03
+# %% ../../modules/16_acceleration/acceleration_dev.py #1820c4e2
 @contextmanager
 def autocast(dtype="float16"):
     """`with autocast():` what operations give, keep and send back is stored in half as many bytes; arithmetic stays in float32.
 
     dtype: "float16", "bfloat16" (between operations as rounded float32, kept in 16 bits), or "float32": nothing changes.  As `torch.autocast`.
     """
-    if str(dtype) not in ("float32", "float16", "bfloat16"):
-        raise ValueError(f"autocast: dtype is 'float16', 'bfloat16' or 'float32', not {dtype!r}")
+    check_choice("autocast", ("float16", "bfloat16", "float32"), dtype=str(dtype))
     if str(dtype) == "float32":
         yield
         return
-    narrow, packs, ops = to_half if str(dtype) == "float16" else rounded, weakref.WeakValueDictionary(), {}
+    narrow, record, packs, ops = to_half if str(dtype) == "float16" else rounded, door.record, weakref.WeakValueDictionary(), {}
+    watch = half_door(narrow)
 
     def pack(x):
         if narrow is to_half or not _is(x, float32):
@@ -323,7 +332,7 @@ def autocast(dtype="float16"):
             kept = packs[id(x)] = Packed(x)
         return kept
 
-    def note(record, op, args, arrays, params, extra, data):
+    def note(op, args, arrays, params, extra, data):
         node = record(op, args, arrays, params, extra, data)
         if node is not None and node.rule and op.__name__ not in MOVES:
             leaves = {id(x.data) for x in args if isinstance(x, Tensor) and x.node is None}
@@ -332,8 +341,13 @@ def autocast(dtype="float16"):
             node.rule = node.op.rule
         return node
 
-    with watching(half_door(narrow)), standing(door, "record", note):
+    door.around.append(watch)
+    door.record = note
+    try:
         yield
+    finally:
+        door.around.remove(watch)
+        door.record = record
 
 def _stored(op, narrow):
     """The operation with a rule for what is kept in half: it is widened before the rule runs, and the rule's answers are narrowed."""
@@ -360,16 +374,21 @@ def kept_bytes(call):
     finally:
         tracing or tracemalloc.stop()
 
-# %% ../../modules/16_acceleration/acceleration_dev.py #c3b0ca0f
+# %% ../../modules/16_acceleration/acceleration_dev.py #2385548a
 class MixedPrecisionTrainer:
     """Trains a model whose activations and gradients are stored in half, with float32 weights and a loss that is scaled up.
 
     As `torch.amp.GradScaler` (Micikevicius et al., 2018).  `loss_fn` takes what the model gives, and the targets.
     """
     def __init__(self, model, optimizer, loss_scale=1024.0, max_loss_scale=65536.0, *, loss_fn=cross_entropy, growth_interval=2000, dtype="float16"):
-        if not 0 < loss_scale <= max_loss_scale or growth_interval < 1:
-            raise ValueError("MixedPrecisionTrainer: loss_scale above 0 and at most max_loss_scale, and growth_interval 1 or more wanted, "
-                             f"not {loss_scale}, {max_loss_scale} and {growth_interval}")
+        check_kind("MixedPrecisionTrainer", Module, none=True, model=model)
+        check_kind("MixedPrecisionTrainer", Optimizer, none=True, optimizer=optimizer)
+        check_kind("MixedPrecisionTrainer", Callable, loss_fn=loss_fn)
+        check_number("MixedPrecisionTrainer", loss_scale=loss_scale, max_loss_scale=max_loss_scale)
+        check_whole("MixedPrecisionTrainer", growth_interval=growth_interval)
+        check_choice("MixedPrecisionTrainer", ("float16", "bfloat16", "float32"), dtype=str(dtype))
+        if not 0 < loss_scale <= max_loss_scale:
+            raise ValueError(f"MixedPrecisionTrainer: loss_scale must be above 0 and at most max_loss_scale, {max_loss_scale}, not {loss_scale}")
         self.model, self.optimizer, self.loss_fn, self.dtype = model, optimizer, loss_fn, dtype
         self.loss_scale, self.max_loss_scale, self.growth_interval = loss_scale, max_loss_scale, growth_interval
         self.good_steps = 0                                      # since the scale was last changed, or a step skipped
@@ -409,6 +428,8 @@ MixedPrecisionTrainer.update_loss_scale = _update_loss_scale
 # %% ../../modules/16_acceleration/acceleration_dev.py #train-step
 def _train_step(self, batch):
     """One step on (inputs, targets): a dict of "loss", "loss_scale" (from now on), "overflow" and "gradients_valid"."""
+    if not isinstance(batch, (tuple, list)) or len(batch) != 2:
+        raise ValueError(f"train_step: a batch is a pair (inputs, targets), not {batch!r:.60}")
     x, y = batch
     with np.errstate(over="ignore", invalid="ignore"):           # an overflow is looked for here, and no accident
         self.optimizer.zero_grad()

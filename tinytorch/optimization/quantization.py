@@ -14,11 +14,13 @@ import copy
 import json
 import math
 import zipfile
+from numbers import Integral
 
 import numpy as np
 
 from ..core.autograd import bare, gradient, no_grad, rows
-from ..core.layers import Linear, Module, Parameter, linear
+from ..core.layers import (
+    Linear, Module, Parameter, check_array, check_choice, check_kind, check_names, check_number, check_path, check_whole, linear)
 from ..core.spatial import Conv1d, Conv2d
 from ..core.tensor import Tensor, float32, op
 from ..core.training import replace_file
@@ -28,8 +30,7 @@ from ..text.embeddings import Embedding, embedding, token_ids
 # %% ../../modules/17_quantization/quantization_dev.py #grid
 def _levels(bits):
     """The smallest and the largest whole number of so many bits: 8 -> (-128, 127).  ValueError unless they are from 2 to 8."""
-    if bits not in range(2, 9):
-        raise ValueError(f"from 2 to 8 bits, which fit into an int8, not {bits!r}")
+    check_whole("quantize", 2, 8, bits=bits)                     # which fit into an int8
     return -2 ** (bits - 1), 2 ** (bits - 1) - 1
 
 def quantization_grid(low, high, bits=8, symmetric=True):
@@ -39,6 +40,9 @@ def quantization_grid(low, high, bits=8, symmetric=True):
     ((0.01, 0), (0.5, -128))
     """
     smallest, largest = _levels(bits)
+    low, high = check_array("quantization_grid", low=low, high=high)
+    if np.any(low > high):
+        raise ValueError(f"quantization_grid: low must not be above high, not {low!r:.60} and {high!r:.60}")
     if not (np.isfinite(low).all() and np.isfinite(high).all()):
         raise ValueError("quantization_grid: a range from a finite number to another wanted; there is nan or infinity in what is to be quantised")
     low, high = np.minimum(low, 0.0), np.maximum(high, 0.0)
@@ -50,9 +54,12 @@ def quantization_grid(low, high, bits=8, symmetric=True):
 # %% ../../modules/17_quantization/quantization_dev.py #quantize
 def grid_of(x, axis=None, symmetric=True, bits=8):
     """The grid for an array from its smallest number to its largest; with `axis`, a grid for each channel along it."""
-    x = np.asarray(x)
+    x = check_array("quantize", x=x)
     if x.dtype.kind != "f" or not x.size:
-        raise ValueError(f"grid_of: floats wanted, at least one, not {x.dtype} {x.shape}")
+        raise ValueError(f"quantize: floats wanted, at least one, not {x.dtype} {x.shape}")
+    check_kind("quantize", Integral, none=True, axis=axis)
+    if axis is not None and not -x.ndim <= axis < x.ndim:
+        raise ValueError(f"quantize: there is no axis {axis} in a shape {x.shape}")
     others = None if axis is None else tuple(k for k in range(x.ndim) if k != axis % x.ndim)
     low, high = x.min(axis=others, keepdims=axis is not None), x.max(axis=others, keepdims=axis is not None)
     return quantization_grid(low, high, bits, symmetric)
@@ -63,6 +70,10 @@ def quantize(x, scale, zero_point=0, bits=8):
     >>> quantize(np.array([-9.0, -0.5, 0.24, 0.26]), 0.5, 1)
     array([-17,   0,   1,   2], dtype=int8)
     """
+    x = check_array("quantize", x=x)
+    check_array("quantize", scale=scale, zero_point=zero_point)
+    if not np.isfinite(x).all() or not np.min(scale) > 0:
+        raise ValueError(f"quantize: finite numbers and a scale above 0 wanted, not {x!r:.60} and {scale!r:.60}")
     return np.clip(np.round(x / scale) + zero_point, *_levels(bits)).astype(np.int8)
 
 def dequantize_int8(q, scale, zero_point=0):
@@ -71,6 +82,7 @@ def dequantize_int8(q, scale, zero_point=0):
     >>> dequantize_int8(np.array([50, -127], np.int8), 0.01)
     array([ 0.5 , -1.27], dtype=float32)
     """
+    q, *_ = check_array("dequantize_int8", q=q, scale=scale, zero_point=zero_point)
     return ((q.astype(float32) - zero_point) * scale).astype(float32)
 
 def quantize_int8(x, axis=None, symmetric=True, bits=8):
@@ -89,7 +101,7 @@ def pack_int4(q):
     >>> [f"{byte:08b}" for byte in pack_int4(np.array([1, 2, 3, -1], np.int8))]
     ['10111001', '01111010']
     """
-    if q.dtype != np.int8 or q.size and (q.min() < -8 or q.max() > 7):
+    if not isinstance(q, np.ndarray) or q.dtype != np.int8 or not q.ndim or q.size and (q.min() < -8 or q.max() > 7):
         raise ValueError("pack_int4: int8 numbers from -8 to 7 wanted; quantise with bits=4")
     half, codes = (q.shape[-1] + 1) // 2, (q + 8).astype(np.uint8)
     packed = codes[..., :half].copy()
@@ -102,7 +114,11 @@ def unpack_int4(packed, n, out=None):
     >>> unpack_int4(np.array([0b10111001, 0b01111010], np.uint8), 4).tolist()
     [1, 2, 3, -1]
     """
-    out = np.empty((*packed.shape[:-1], n), np.int8) if out is None else out
+    if out is None:
+        check_whole("unpack_int4", 0, n=n)
+        if not isinstance(packed, np.ndarray) or packed.dtype != np.uint8 or not packed.ndim or packed.shape[-1] != (n + 1) // 2:
+            raise ValueError(f"unpack_int4: {n} numbers come from uint8 (…, {(n + 1) // 2}), not from {packed!r:.60}")
+        out = np.empty((*packed.shape[:-1], n), np.int8)
     half = packed.shape[-1]
     out[..., :half] = (packed & 15).astype(np.int8) - 8
     out[..., half:] = (packed >> 4).astype(np.int8)[..., :n - half] - 8
@@ -167,8 +183,7 @@ class Quantized(Module):
     """What quantised layers have in common: weights as whole numbers `q` with their `scale`.  `grid`: that of the inputs (part 8), or None."""
     def __init__(self, layer, table, bits=8, per_channel=True, grid=None):
         """Keep `table`, the layer's weights as an array (rows, n), as `q`, int8 or packed uint8, and `scale`, (rows, 1) or (1, 1): plain Tensors."""
-        if bits not in (4, 8):
-            raise ValueError(f"{type(self).__name__}: 8 or 4 bits, not {bits!r}")
+        check_choice(type(self).__name__, (8, 4), bits=bits)
         self.bits, self.per_channel, self.grid, self.shape = bits, per_channel, grid, layer.weight.shape
         q, scale, _ = quantize_int8(table, axis=0 if per_channel else None, bits=bits)
         self.q, self.scale = Tensor(pack_int4(q) if bits == 4 else q), Tensor(np.reshape(scale, (-1, 1)))
@@ -185,10 +200,11 @@ class Quantized(Module):
         """x on the grid of the inputs, if there is one."""
         return x if self.grid is None else fake_quantize(x, *self.grid)
 
-# %% ../../modules/17_quantization/quantization_dev.py #2b164954
+# %% ../../modules/17_quantization/quantization_dev.py #abb62590
 class QuantizedLinear(Quantized):
     """A Linear whose weights are int8, or int4 two to a byte: (…, in) -> (…, out)."""
     def __init__(self, linear, bits=8, per_channel=True, grid=None):
+        check_kind("QuantizedLinear", Linear, linear=linear)
         super().__init__(linear, linear.weight.data.T, bits, per_channel, grid)
 
     weight = property(lambda self: Tensor(self.table(self.shape[0]).T))      # (in, out), for whoever must have floats
@@ -199,6 +215,7 @@ class QuantizedLinear(Quantized):
 class QuantizedConv2d(Quantized):
     """A Conv2d (or Conv1d) whose weights are int8, or int4 two to a byte; they are floats while it computes."""
     def __init__(self, conv, bits=8, per_channel=True, grid=None):
+        check_kind("QuantizedConv2d", Conv2d, conv=conv)
         super().__init__(conv, conv.weight.data.reshape(len(conv.weight), -1), bits, per_channel, grid)
         self.function, self.settings = conv.function, (conv.stride, conv.padding, conv.dilation, conv.groups)
 
@@ -215,6 +232,7 @@ def quantized_rows(q, scale, ids, *, n):
 class QuantizedEmbedding(Quantized):
     """An Embedding whose table is int8, or int4 two to a byte: ids (…) -> (…, embed_dim)."""
     def __init__(self, embedding, bits=8, per_channel=True, grid=None):
+        check_kind("QuantizedEmbedding", Embedding, embedding=embedding)
         super().__init__(embedding, embedding.weight.data, bits, per_channel)
 
     weight = property(lambda self: Tensor(self.table(self.shape[1])))
@@ -233,11 +251,15 @@ def replace_layers(model, make):
 class Observer:
     """The range of the numbers that it is shown; with percentile=99.9, of each batch without the outermost 0.1 % on either side."""
     def __init__(self, percentile=100):
+        check_number("Observer", 50, 100, percentile=percentile)
         self.percentile, self.ranges = percentile, []
 
     def observe(self, x):
         """Note the range of an array or Tensor."""
-        self.ranges.append(np.percentile(np.asarray(x), (100 - self.percentile, self.percentile)))
+        x = check_array("Observer", x=x)
+        if not x.size:
+            raise ValueError(f"Observer: at least one number wanted, not {x.shape}")
+        self.ranges.append(np.percentile(x, (100 - self.percentile, self.percentile)))
 
     def range(self):
         """(low, high) of all that was observed.  RuntimeError where nothing was."""
@@ -296,7 +318,7 @@ def _forward(self, x):
 
 QuantizationAware.forward = _forward
 
-# %% ../../modules/17_quantization/quantization_dev.py #37de71d6
+# %% ../../modules/17_quantization/quantization_dev.py #d284cbff
 class Quantizer:
     """Makes quantised models.  bits: of the weights, 8 or 4; per_channel: a scale for each output, or one for a layer; percentile: see Observer;
     skip: names of layers to leave alone.
@@ -304,6 +326,9 @@ class Quantizer:
     `calibrate` first, and inputs are rounded to 8 bits too.  `prepare_qat`, training, `convert`: where rounding alone loses too much.
     """
     def __init__(self, bits=8, per_channel=True, percentile=100, skip=()):
+        check_whole("Quantizer", 2, 8, bits=bits)
+        check_number("Quantizer", 50, 100, percentile=percentile)
+        check_names("Quantizer", skip=skip)
         self.bits, self.per_channel, self.percentile, self.skip, self.observers = bits, per_channel, percentile, set(skip), {}
 
     def observe(self, name, x):
@@ -315,10 +340,11 @@ class Quantizer:
         seen = self.observers.get(name)
         return seen and quantization_grid(*seen.range(), symmetric=False)
 
-# %% ../../modules/17_quantization/quantization_dev.py #56dfce9c
+# %% ../../modules/17_quantization/quantization_dev.py #f5dd2cfe
 @no_grad()
 def _calibrate(self, model, batches):
     """Run a model on batches (inputs, or tuples that begin with them; an array is one batch), noting what its layers get; and return self."""
+    check_kind("Quantizer", Module, model=model)
     def watched(name, layer):
         spy = copy.copy(layer)
         spy.forward = lambda x: self.observe(name, x) or layer(x)
@@ -330,14 +356,16 @@ def _calibrate(self, model, batches):
 
 def _prepare_qat(self, model):
     """A copy to train, whose layers compute with rounded weights and keep the exact ones."""
+    check_kind("Quantizer", Module, model=model)
     def aware(name, layer):
         wanted = type(layer) in CHANNELS and name not in self.skip
         return QuantizationAware(copy.deepcopy(layer), self.bits, self.per_channel, self.grid(name)) if wanted else None
     return replace_layers(model, aware)
 
-# %% ../../modules/17_quantization/quantization_dev.py #d79bce6a
+# %% ../../modules/17_quantization/quantization_dev.py #125e2b65
 def _convert(self, model):
     """A copy whose layers store whole numbers; what `prepare_qat` made keeps its own settings."""
+    check_kind("Quantizer", Module, model=model)
     made = {}
 
     def quantized(name, layer):
@@ -368,14 +396,16 @@ def quantize_model(model, calibration=None, bits=8, per_channel=True):
     quantizer = Quantizer(bits, per_channel)
     return (quantizer if calibration is None else quantizer.calibrate(model, calibration)).convert(model)
 
-# %% ../../modules/17_quantization/quantization_dev.py #e8f2f041
+# %% ../../modules/17_quantization/quantization_dev.py #06c463be
 def save_quantized(model, path):
     """Write a quantised model to an .npz file: its arrays as they are stored, and which layer has how many bits."""
+    check_kind("save_quantized", Module, model=model)
     recipe = {name: [m.bits, m.per_channel, m.grid] for name, m in model.named_modules() if isinstance(m, Quantized)}
     replace_file(path, lambda file: np.savez(file, recipe=json.dumps(recipe), **model.state_dict()))
 
 def load_quantized(path, model):
     """The quantised model in a file that `save_quantized` wrote; `model`: one of the same build, not quantised.  ValueError for any other file."""
+    check_path("load_quantized", path)
     try:
         with np.load(path, allow_pickle=False) as archive:
             state = dict(archive)

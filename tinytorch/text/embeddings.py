@@ -9,11 +9,12 @@ __all__ = ['SMALL_TABLE', 'token_ids', 'take_rows', 'embedding', 'sum_by_product
 
 # %% ../../modules/11_embeddings/embeddings_dev.py #imports
 import math
+from numbers import Integral
 
 import numpy as np
 
 from ..core.autograd import bare, gradient, rows, run
-from ..core.layers import Dropout, Module, Parameter
+from ..core.layers import Dropout, Module, Parameter, check_array, check_choice, check_kind, check_number, check_whole
 from ..core.losses import composed
 from ..core.tensor import Tensor, int64, op, randn, where
 
@@ -37,8 +38,9 @@ def token_ids(ids, vocab_size):
 # %% ../../modules/11_embeddings/embeddings_dev.py #embedding
 def _padding(padding_idx, vocab_size):
     """`padding_idx` as a row from 0 on (-1 is the last), or None."""
+    check_kind("embedding", Integral, none=True, padding_idx=padding_idx)
     if padding_idx is not None and not -vocab_size <= padding_idx < vocab_size:
-        raise ValueError(f"padding_idx {padding_idx} is not one of the {vocab_size} ids")
+        raise ValueError(f"embedding: padding_idx {padding_idx} is not one of the {vocab_size} ids")
     return padding_idx if padding_idx is None else padding_idx % vocab_size
 
 
@@ -119,8 +121,8 @@ class Embedding(Module):
     """
     def __init__(self, vocab_size, embed_dim, padding_idx=None, generator=None):
         """Draw `weight` (vocab_size, embed_dim) from the normal distribution; row `padding_idx` is 0."""
-        if vocab_size < 1 or embed_dim < 1:
-            raise ValueError(f"Embedding: at least one id and one number each wanted, not {vocab_size} and {embed_dim}")
+        check_whole("Embedding", vocab_size=vocab_size, embed_dim=embed_dim)
+        check_kind("Embedding", np.random.Generator, none=True, generator=generator)
         self.vocab_size, self.embed_dim, self.padding_idx = vocab_size, embed_dim, _padding(padding_idx, vocab_size)
         self.weight = Parameter(randn(vocab_size, embed_dim, generator=generator))
         if self.padding_idx is not None:
@@ -144,6 +146,7 @@ def create_sinusoidal_embeddings(max_seq_len, embed_dim):
     >>> create_sinusoidal_embeddings(2, 4).numpy().round(2).tolist()
     [[0.0, 1.0, 0.0, 1.0], [0.8399999737739563, 0.5400000214576721, 0.009999999776482582, 1.0]]
     """
+    check_whole("create_sinusoidal_embeddings", max_seq_len=max_seq_len, embed_dim=embed_dim)
     angles, table = position_angles(max_seq_len, embed_dim), np.zeros((max_seq_len, embed_dim))
     table[:, 0::2] = np.sin(angles)
     table[:, 1::2] = np.cos(angles[:, :embed_dim // 2])
@@ -152,6 +155,8 @@ def create_sinusoidal_embeddings(max_seq_len, embed_dim):
 # %% ../../modules/11_embeddings/embeddings_dev.py #positions-of
 def positions_of(layer, x, start, width):
     """The positions of x (…, T, width) as a slice, from `start` on.  ValueError where the layer has not so many, or x another shape."""
+    check_array(type(layer).__name__, x=x)
+    check_kind(type(layer).__name__, Integral, start=start)
     name, most = type(layer).__name__, layer.max_seq_len
     if np.ndim(x) < 2 or x.shape[-1] != width:
         raise ValueError(f"{name}: x of shape (…, T, {width}) wanted, not {np.shape(x)}")
@@ -161,7 +166,7 @@ def positions_of(layer, x, start, width):
     return slice(start, stop)
 
 
-# %% ../../modules/11_embeddings/embeddings_dev.py #456b408d
+# %% ../../modules/11_embeddings/embeddings_dev.py #1ce4f5e5
 class PositionalEncoding(Module):
     """Adds sinusoidal positions, which are not trained: (…, T, embed_dim) -> the same shape.
 
@@ -169,6 +174,8 @@ class PositionalEncoding(Module):
     (2, 5, 8)
     """
     def __init__(self, max_seq_len, embed_dim, dropout=0.0):
+        check_whole("PositionalEncoding", max_seq_len=max_seq_len, embed_dim=embed_dim)
+        check_number("PositionalEncoding", 0, 1, dropout=dropout)
         self.max_seq_len, self.embed_dim, self.dropout = max_seq_len, embed_dim, Dropout(dropout)
         self._table = create_sinusoidal_embeddings(max_seq_len, embed_dim)
 
@@ -177,6 +184,8 @@ class LearnedPositionalEmbedding(Module):
     """Adds a trained row for each position: (…, T, embed_dim) -> the same shape."""
     def __init__(self, max_seq_len, embed_dim, generator=None):
         """Draw `weight` (max_seq_len, embed_dim) from the normal distribution."""
+        check_whole("LearnedPositionalEmbedding", max_seq_len=max_seq_len, embed_dim=embed_dim)
+        check_kind("LearnedPositionalEmbedding", np.random.Generator, none=True, generator=generator)
         self.max_seq_len, self.embed_dim = max_seq_len, embed_dim
         self.weight = Parameter(randn(max_seq_len, embed_dim, generator=generator))
 
@@ -195,7 +204,7 @@ def _add_learned(self, x, start=0):
 
 PositionalEncoding.forward, LearnedPositionalEmbedding.forward = _add_fixed, _add_learned
 
-# %% ../../modules/11_embeddings/embeddings_dev.py #ec927ba2
+# %% ../../modules/11_embeddings/embeddings_dev.py #978fbc3a
 class EmbeddingLayer(Module):
     """Ids to vectors that know their place: whole numbers (…, T) -> (…, T, embed_dim).
 
@@ -205,8 +214,9 @@ class EmbeddingLayer(Module):
     (2, 3, 16)
     """
     def __init__(self, vocab_size, embed_dim, max_seq_len=512, pos_encoding="learned", scale_embeddings=False, generator=None):
-        if pos_encoding not in ("learned", "sinusoidal", None):
-            raise ValueError(f"EmbeddingLayer: pos_encoding is 'learned', 'sinusoidal' or None, not {pos_encoding!r}")
+        check_choice("EmbeddingLayer", ("learned", "sinusoidal", None), pos_encoding=pos_encoding)
+        check_whole("EmbeddingLayer", vocab_size=vocab_size, embed_dim=embed_dim, max_seq_len=max_seq_len)
+        check_kind("EmbeddingLayer", np.random.Generator, none=True, generator=generator)
         self.embed_dim, self.scale_embeddings = embed_dim, scale_embeddings
         self.token_embedding, self.position_embedding = Embedding(vocab_size, embed_dim, generator=generator), None
         if pos_encoding == "learned":
@@ -241,7 +251,7 @@ def _(g, need, cos, sin):
     return run(rotate, g, cos, -sin), None, None
 
 
-# %% ../../modules/11_embeddings/embeddings_dev.py #a9b3cebe
+# %% ../../modules/11_embeddings/embeddings_dev.py #038c48f1
 class RotaryEmbedding(Module):
     """Turns vectors by their position: (…, T, head_dim) -> the same shape.  Su et al. 2021; halves make the pairs, as in LLaMA.
 
@@ -249,7 +259,9 @@ class RotaryEmbedding(Module):
     (2, 5, 8)
     """
     def __init__(self, head_dim, max_seq_len, base=10000.0):
-        if head_dim < 2 or head_dim % 2:
+        check_whole("RotaryEmbedding", head_dim=head_dim, max_seq_len=max_seq_len)
+        check_number("RotaryEmbedding", 1, base=base)
+        if head_dim % 2:
             raise ValueError(f"RotaryEmbedding: head_dim must be even, to make pairs, not {head_dim}")
         self.head_dim, self.max_seq_len, self.base = head_dim, max_seq_len, base
         angles = position_angles(max_seq_len, head_dim, base)

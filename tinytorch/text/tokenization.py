@@ -14,21 +14,26 @@ import html
 import json
 import re
 from collections import Counter, defaultdict
+from collections.abc import Iterable
 from itertools import chain
+from numbers import Integral
 from pathlib import Path
 
 import numpy as np
 
+from ..core.layers import check_choice, check_kind, check_path, check_whole
 from ..core.tensor import Tensor
 from ..core.training import replace_file
 from ..data.loader import Dataset, datasets_folder
 
-# %% ../../modules/10_tokenization/tokenization_dev.py #8c9521c9
+# %% ../../modules/10_tokenization/tokenization_dev.py #925d0ce3
 def load_text(path=None):
     """A text file in UTF-8 as one string; without a path, the part of the King James Bible that ships with the course.
 
     FileNotFoundError where there is none or an empty one, ValueError where it is not UTF-8.
     """
+    if path is not None:
+        check_path("load_text", path)
     path = Path(path or datasets_folder() / "king_james.txt")
     if not path.is_file() or not path.stat().st_size:
         raise FileNotFoundError(f"load_text: there is no file {path}, or nothing in it")
@@ -61,10 +66,13 @@ def as_text(data):
         return data.decode("utf-8", "replace")
 
 
-# %% ../../modules/10_tokenization/tokenization_dev.py #99b3fc66
-def each_text(texts):
-    """The texts of a list, or the one that is given."""
-    return [texts] if isinstance(texts, str) else texts
+# %% ../../modules/10_tokenization/tokenization_dev.py #39fdf521
+def each_text(texts, name="each_text"):
+    """The texts of a list, or the one that is given, one by one.  TypeError, in the name of a function, where there is something else."""
+    check_kind(name, Iterable, texts=texts)
+    for text in [texts] if isinstance(texts, str) else texts:
+        check_kind(name, str, text=text)
+        yield text
 
 
 class Tokenizer:
@@ -73,13 +81,16 @@ class Tokenizer:
     `vocab_size`: how many ids there may be, bytes and special tokens included.  ValueError where these do not fit.
     """
     def __init__(self, vocab_size=1000, special_tokens=()):
+        name = type(self).__name__
+        check_whole(name, vocab_size=vocab_size)
+        check_kind(name, Iterable, special_tokens=special_tokens)
         special = list(special_tokens)
         if isinstance(special_tokens, str) or not all(isinstance(text, str) and text for text in special) or len(set(special)) < len(special):
-            raise ValueError(f"special_tokens is a list of different texts, not {special_tokens!r:.80}")
+            raise ValueError(f"{name}: special_tokens is a list of different texts, not {special_tokens!r:.80}")
         "".join(special).encode("utf-8")                                # halves of a pair could not be saved: a ValueError
         self.room = vocab_size - 256 - len(special)                     # for what training finds
         if self.room < 0:
-            raise ValueError(f"vocab_size is at least {256 + len(special)} (256 bytes, {len(special)} special tokens), not {vocab_size}")
+            raise ValueError(f"{name}: vocab_size is at least {256 + len(special)} (256 bytes, {len(special)} special tokens), not {vocab_size}")
         self.special_tokens = dict.fromkeys(special)
         self.learn([])
 
@@ -102,7 +113,10 @@ class Tokenizer:
 # %% ../../modules/10_tokenization/tokenization_dev.py #decode
 def whole_numbers(ids, name):
     """One row of ids (a list, an array, a Tensor) as an int64 array.  TypeError for floats, and for several rows."""
-    array = np.asarray(ids.data if isinstance(ids, Tensor) else ids)
+    try:
+        array = np.asarray(ids.data if isinstance(ids, Tensor) else ids)
+    except ValueError:                                       # rows of different lengths
+        array = np.array(None)
     if array.ndim != 1 or array.size and array.dtype.kind not in "iu":
         raise TypeError(f"{name}: ids are one row of whole numbers, not {array.dtype} of shape {array.shape}")
     return array.astype("int64")
@@ -131,6 +145,7 @@ class CharTokenizer(Tokenizer):
     """
     def train(self, texts):
         """Learn the characters of a text, or of a list of texts.  The tokenizer itself comes back."""
+        texts = each_text(texts, "train")
         counts = Counter(chain.from_iterable(each_text(texts)))
         wide = [character for character in counts if ord(character) > 127]
         return self.learn(sorted(wide, key=lambda character: (-counts[character], character))[:self.room])
@@ -218,7 +233,7 @@ def merge_word(word, made):
     return ids
 
 
-# %% ../../modules/10_tokenization/tokenization_dev.py #6ec85a58
+# %% ../../modules/10_tokenization/tokenization_dev.py #70047c24
 LONGEST, REMEMBERED = 32 * 4 + 1, 50_000
 
 
@@ -230,6 +245,7 @@ class BPETokenizer(Tokenizer):
     """
     def train(self, texts):
         """Learn merges from a text, or a list of texts, until there are `vocab_size` ids.  The tokenizer itself comes back."""
+        texts = each_text(texts, "train")
         return self.learn(learn_merges(count_words(texts), self.room))
 
     def learn(self, merges):
@@ -301,7 +317,7 @@ def encode(self, text, allowed_special=()):
     """
     if not isinstance(text, str):
         raise TypeError(f"encode: text is a str, not {type(text).__name__}")
-    allowed = list(self.special_tokens) if allowed_special == "all" else list(each_text(allowed_special))
+    allowed = list(self.special_tokens) if allowed_special == "all" else list(each_text(allowed_special, "encode"))
     if unknown := set(allowed) - set(self.special_tokens):
         raise ValueError(f"encode: no special token {', '.join(map(repr, unknown))}; there are {list(self.special_tokens)}")
     if not allowed:
@@ -313,7 +329,7 @@ def encode(self, text, allowed_special=()):
 
 Tokenizer.encode = encode
 
-# %% ../../modules/10_tokenization/tokenization_dev.py #cb98e416
+# %% ../../modules/10_tokenization/tokenization_dev.py #9da89b88
 KINDS = {"char": CharTokenizer, "bpe": BPETokenizer}
 
 
@@ -327,6 +343,7 @@ def save(self, path):
 @classmethod
 def load(cls, path):
     """The tokenizer in a file that `save` wrote, of the kind that it says.  ValueError for any other file."""
+    check_path("load", path)
     try:
         state = json.loads(Path(path).read_bytes())
         version, kind, special, learned = (state[key] for key in ("version", "kind", "special_tokens", "learned"))
@@ -338,7 +355,7 @@ def load(cls, path):
 
 Tokenizer.save, Tokenizer.load = save, load
 
-# %% ../../modules/10_tokenization/tokenization_dev.py #e3669167
+# %% ../../modules/10_tokenization/tokenization_dev.py #fbacf3d4
 COLOURS = "#cfe8ff", "#ffe2b8", "#d5f0c8", "#f3d1ea", "#fff3a6"
 
 
@@ -359,25 +376,28 @@ def show_tokens(text, tokenizer):
     >>> show_tokens("that cat", BPETokenizer(258).train("the cat that ate"))
     th│at│ │c│at
     """
+    check_kind("show_tokens", Tokenizer, tokenizer=tokenizer)
     ids = tokenizer.encode(text, allowed_special="all")
     return TokenMap((i, tokenizer.pieces[i].decode("utf-8", "backslashreplace")) for i in ids)
 
-# %% ../../modules/10_tokenization/tokenization_dev.py #6339ec4e
+# %% ../../modules/10_tokenization/tokenization_dev.py #cbf17848
 def create_tokenizer(kind, texts, vocab_size=1000, special_tokens=()):
     """A tokenizer of this kind, "char" or "bpe", trained on these texts."""
-    if kind not in KINDS:
-        raise ValueError(f"create_tokenizer: kind is one of {list(KINDS)}, not {kind!r}")
+    check_choice("create_tokenizer", tuple(KINDS), kind=kind)
     return KINDS[kind](vocab_size, special_tokens).train(texts)
 
 
 def tokenize_dataset(texts, tokenizer, max_length=None):
     """The ids of each text, a list of lists; of long ones the first `max_length`."""
-    return [tokenizer.encode(text)[:max_length] for text in each_text(texts)]
+    check_kind("tokenize_dataset", Tokenizer, tokenizer=tokenizer)
+    check_whole("tokenize_dataset", 0, none=True, max_length=max_length)
+    return [tokenizer.encode(text)[:max_length] for text in each_text(texts, "tokenize_dataset")]
 
 
 def analyze_tokenization(texts, tokenizer):
     """What a tokenizer makes of some texts, as a dict; `compression_ratio` is characters per token."""
-    texts = list(each_text(texts))
+    check_kind("analyze_tokenization", Tokenizer, tokenizer=tokenizer)
+    texts = list(each_text(texts, "analyze_tokenization"))
     rows = tokenize_dataset(texts, tokenizer)
     total = sum(map(len, rows))
     return {"vocab_size": tokenizer.vocab_size, "total_tokens": total, "unique_tokens": len({i for row in rows for i in row}),
@@ -394,6 +414,7 @@ class TextDataset(Dataset):
     (Tensor([6, 7], dtype=int64), Tensor([7, 8], dtype=int64))
     """
     def __init__(self, ids, context_length):
+        check_kind("TextDataset", Integral, context_length=context_length)
         self.ids, self.context_length = whole_numbers(ids, "TextDataset"), context_length
         if not 0 < context_length < len(self.ids):
             raise ValueError(f"TextDataset: context_length is from 1 to {len(self.ids) - 1} for {len(self.ids)} ids, not {context_length}")
@@ -404,6 +425,7 @@ class TextDataset(Dataset):
 
     def __getitem__(self, index):
         """Window `index`, from 0: what is read, and what comes next at each place.  IndexError where there is none."""
+        check_kind("TextDataset", Integral, index=index)
         if not 0 <= index < len(self):
             raise IndexError(f"TextDataset: there is no sample {index}; there are {len(self)}")
         window = self.ids[index:index + self.context_length + 1]
