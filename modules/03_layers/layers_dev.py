@@ -249,8 +249,8 @@ def check_float(name, /, **settings):
 
 
 def check_path(name, path, /):
-    """TypeError unless this is the path of a file: text, or what pathlib makes."""
-    if not isinstance(path, (str, os.PathLike)):
+    """TypeError unless this is the path of a file, as text or as pathlib makes it, or an open file."""
+    if not isinstance(path, (str, os.PathLike)) and not hasattr(path, "read"):
         _refuse(TypeError, name, {"path": path}, "the path of a file")
 
 

@@ -773,6 +773,8 @@ def _fit(self, train_loader, epochs, val_loader=None, patience=None, accumulatio
     check_whole("fit", 0, epochs=epochs)
     check_whole("fit", none=True, patience=patience)
     check_kind("fit", Iterable, callbacks=callbacks)
+    for callback in callbacks:
+        check_kind("fit", Callable, callbacks=callback)
     if patience is not None and val_loader is None:
         raise ValueError("fit: patience watches the validation loss; give a val_loader")
     if resume and checkpoint is None:

@@ -753,7 +753,7 @@ def encode(self, text, allowed_special=()):
     """
     if not isinstance(text, str):
         raise TypeError(f"encode: text is a str, not {type(text).__name__}")
-    allowed = list(self.special_tokens) if allowed_special == "all" else list(each_text(allowed_special, "encode"))
+    allowed = list(self.special_tokens) if isinstance(allowed_special, str) and allowed_special == "all" else list(each_text(allowed_special, "encode"))
     if unknown := set(allowed) - set(self.special_tokens):
         raise ValueError(f"encode: no special token {', '.join(map(repr, unknown))}; there are {list(self.special_tokens)}")
     ### BEGIN SOLUTION

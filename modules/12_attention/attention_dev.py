@@ -607,8 +607,8 @@ def causal_attention(qkv, *, num_heads):
     >>> causal_attention(Tensor([[[0.0, 0.0, 1.0], [0.0, 0.0, 5.0]]]), num_heads=1).tolist()
     [[[1.0], [3.0]]]
     """
-    if qkv.ndim != 3 or qkv.dtype.kind != "f" or num_heads < 1 or qkv.shape[2] % (3 * num_heads) or 0 in qkv.shape[1:]:
-        raise ValueError(f"floats (B, T, 3·C) wanted, C a multiple of {num_heads} heads, not {qkv.dtype} {qkv.shape}")
+    if np.ndim(qkv) != 3 or qkv.dtype.kind != "f" or num_heads < 1 or qkv.shape[2] % (3 * num_heads) or 0 in qkv.shape[1:]:
+        raise ValueError(f"floats (B, T, 3·C) wanted, C a multiple of {num_heads} heads, not {np.asarray(qkv).dtype} {np.shape(qkv)}")
     (b, t, c3), kept = qkv.shape, []
     q, k, v = thirds(run(split_heads, qkv, 3 * num_heads))               # (B, H, T, D), views
     out = np.empty((b, t, num_heads, v.shape[-1]), qkv.dtype)

@@ -350,8 +350,8 @@ def fused_gelu(x):
     >>> fused_gelu(Tensor([-1.0, 0.0, 1.0]))
     Tensor([-0.1588,  0.    ,  0.8412])
     """
-    if x.dtype.kind != "f":
-        raise TypeError(f"floats wanted, not {x.dtype}")
+    if not isinstance(x, ndarray) or x.dtype.kind != "f":
+        raise TypeError(f"an array of floats wanted, not {getattr(x, 'dtype', x)!r:.60}")
     out = np.empty(x.shape, x.dtype)
     for into, piece in spans(out, x):
         gelu_into(into, piece)

@@ -657,8 +657,8 @@ class Observer:
         """Note the range of an array or Tensor."""
         ### BEGIN SOLUTION
         x = check_array("Observer", x=x)
-        if not x.size:
-            raise ValueError(f"Observer: at least one number wanted, not {x.shape}")
+        if not x.size or x.dtype.kind == "b":
+            raise ValueError(f"Observer: at least one number wanted, not {x.dtype} {x.shape}")
         self.ranges.append(np.percentile(x, (100 - self.percentile, self.percentile)))
         ### END SOLUTION
 
@@ -719,6 +719,9 @@ def fake_quantize(x, scale, zero_point=0, bits=8):
     >>> fake_quantize(Tensor([0.24, 0.26, 99.0]), 0.5)
     Tensor([ 0. ,  0.5, 63.5])
     """
+    x, scale, zero_point = check_array("fake_quantize", x=x, scale=scale, zero_point=zero_point)
+    if not np.all((scale > 0) & (scale < np.inf)) or not np.isfinite(zero_point).all():
+        raise ValueError(f"a finite scale above 0 and a finite zero_point wanted, not {scale!r:.60} and {zero_point!r:.60}")
     scale, zero_point = np.asarray(scale, x.dtype), np.asarray(zero_point, x.dtype)
     ### BEGIN SOLUTION
     at = np.round(x / scale) + zero_point

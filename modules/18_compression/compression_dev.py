@@ -37,6 +37,7 @@ from tinytorch.core.layers import (
 from tinytorch.core.losses import composed, cross_entropy
 from tinytorch.core.optimizers import SGD
 from tinytorch.core.spatial import BatchNorm2d, Conv2d
+from tinytorch.core.tensor import Tensor
 from tinytorch.core.training import CosineSchedule, Trainer, batches, replace_file
 
 # %% nbgrader={"grade": false, "grade_id": "tools", "locked": true, "schema_version": 3, "solution": false, "task": false}
@@ -47,7 +48,7 @@ from tinytorch.core.activations import ReLU
 from tinytorch.core.autograd import grad
 from tinytorch.core.layers import Flatten
 from tinytorch.core.spatial import MaxPool2d
-from tinytorch.core.tensor import Tensor, float32, float64, manual_seed, randn, tensor
+from tinytorch.core.tensor import float32, float64, manual_seed, randn, tensor
 from tinytorch.profiling.profiler import compare, evaluating
 
 # %% [markdown]
@@ -151,7 +152,7 @@ def keep_largest(values, sparsity):
     values = check_array("keep_largest", values=values)
     check_number("keep_largest", -math.inf, sparsity=sparsity)
     if not 0 <= sparsity <= 1:
-        raise ValueError(f"sparsity is the share of the weights that go, from 0 to 1, not {sparsity}")
+        raise ValueError(f"keep_largest: sparsity is the share of the weights that go, from 0 to 1, not {sparsity}")
     ### BEGIN SOLUTION
     order = np.argsort(np.abs(values), axis=None, kind="stable")             # places, the smallest first
     keep = np.ones(values.size, bool)
@@ -719,6 +720,7 @@ def structured_prune(model, ratio):
 
     BatchNorm loses the same channels.  ValueError for other layers with parameters, and for groups.
     """
+    check_number("structured_prune", 0, 1, ratio=ratio)
     if not isinstance(model, Sequential) or not (cuttable := [m for m in model if isinstance(m, (Linear, Conv2d))]):
         raise ValueError(f"structured_prune: a Sequential with Linear or Conv2d layers wanted, not {type(model).__name__}")
     layers, kept, width = [], None, None                         # the outputs that are left, of how many
@@ -848,6 +850,7 @@ def distillation_loss(student_logits, teacher_logits, targets, temperature=3.0, 
 
     Hinton et al., Distilling the Knowledge in a Neural Network, 2015.  No gradient goes to the teacher.
     """
+    check_kind("distillation_loss", Tensor, student_logits=student_logits, teacher_logits=teacher_logits)
     check_number("distillation_loss", temperature=temperature)
     check_number("distillation_loss", 0, 1, alpha=alpha)
     if not temperature:

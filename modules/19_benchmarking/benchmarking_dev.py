@@ -26,7 +26,7 @@ import io
 import json
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sized
 from contextlib import ExitStack
 
 import numpy as np
@@ -613,7 +613,11 @@ Below it, networks of several sizes, each trained for a second. Which of them wo
 #| export
 def plot_pareto(names, costs, qualities, title="", higher=True):
     """Every point with its name: cost to the right (its logarithm), quality upwards; a line joins those that nobody beats.  An SVG picture."""
-    across, up = np.log10(as_samples(costs)), as_samples(qualities)
+    check_kind("plot_pareto", Sized, names=names)
+    costs, qualities = as_samples(costs), as_samples(qualities)
+    if not len(names) == costs.size == qualities.size or costs.min() <= 0:
+        raise ValueError(f"plot_pareto: a name, a cost above 0 and a quality for each wanted, not {len(names)}, {costs.size} and {qualities.size}")
+    across, up = np.log10(costs), qualities
     best = pareto_frontier(np.column_stack([across, up]), higher=(1,) if higher else ())
     on = lambda v: (v - v.min()) / (np.ptp(v) or 1.0)
     spots = np.column_stack([60 + 380 * on(across), 210 - 160 * on(up)]).round(1).tolist()
@@ -672,6 +676,11 @@ class DigitsTask:
     name, target, higher = "digits", 0.97, True
 
     def __init__(self, images=None, labels=None, count=360):
+        check_whole("DigitsTask", count=count)
+        if images is not None:
+            images, labels = check_array("DigitsTask", images=images, labels=labels)
+            if images.shape[:1] != labels.shape or labels.size <= count:
+                raise ValueError(f"DigitsTask: a label for each image, and more than {count} of them, wanted, not {images.shape} and {labels.shape}")
         images, labels = map(np.asarray, load_digits().tensors if images is None else (images, labels))
         order = np.random.default_rng(1998).permutation(len(labels))
         self.queries, self.labels = images[order[:count]], labels[order[:count]]
@@ -722,8 +731,11 @@ def percentiles(samples, ranks=(50, 90, 99)):
     >>> percentiles([3.0, 1.0, 2.0, 4.0], (50, 75, 90))
     {'p50': 2.0, 'p75': 3.0, 'p90': None}
     """
-    for rank in ranks if isinstance(ranks, (tuple, list)) else [ranks]:
+    check_kind("percentiles", Iterable, ranks=ranks)
+    for rank in ranks:
         check_number("percentiles", 0, 100, ranks=rank)
+        if not rank:
+            raise ValueError("percentiles: ranks must be above 0; no sample is below all samples")
     ordered = np.sort(as_samples(samples))
     ### BEGIN SOLUTION
     places = {rank: math.ceil(rank * ordered.size / 100) for rank in ranks}

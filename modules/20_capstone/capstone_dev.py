@@ -140,7 +140,6 @@ class TinyGPT(Module):
     def __init__(self, tokenizer, model, form="float32"):
         check_kind("TinyGPT", Tokenizer, tokenizer=tokenizer)
         check_kind("TinyGPT", GPT, model=model)
-        check_choice("TinyGPT", tuple(FORMS), form=form)
         if model.vocab_size != tokenizer.vocab_size:
             raise ValueError(f"TinyGPT: the tokenizer has {tokenizer.vocab_size} ids and the model {model.vocab_size}; make it GPT(tokenizer.vocab_size, …)")
         self.tokenizer, self.model, self.form = tokenizer, model, form
@@ -284,6 +283,7 @@ def blank(settings):
 #| export
 def _save(self, path):
     """Write tokenizer, settings and weights to one file; what was there stays until the new one is whole."""
+    check_choice("TinyGPT.save", tuple(FORMS), form=self.form)
     with TemporaryDirectory() as folder:
         parts = [Path(folder) / name for name in ("tokenizer.json", "settings.json", "weights.npz")]
         ### BEGIN SOLUTION

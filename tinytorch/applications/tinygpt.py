@@ -50,7 +50,7 @@ def split_text(text):
     at = text.find("\n", at - 1, -1) + 1 or at
     return text[:at], text[at:]
 
-# %% ../../modules/20_capstone/capstone_dev.py #a71e9eff
+# %% ../../modules/20_capstone/capstone_dev.py #ad7c1c4f
 class TinyGPT(Module):
     """A GPT and the tokenizer by which it reads and writes.  `form`: how `save` stores it, a name in `FORMS`.
 
@@ -59,7 +59,6 @@ class TinyGPT(Module):
     def __init__(self, tokenizer, model, form="float32"):
         check_kind("TinyGPT", Tokenizer, tokenizer=tokenizer)
         check_kind("TinyGPT", GPT, model=model)
-        check_choice("TinyGPT", tuple(FORMS), form=form)
         if model.vocab_size != tokenizer.vocab_size:
             raise ValueError(f"TinyGPT: the tokenizer has {tokenizer.vocab_size} ids and the model {model.vocab_size}; make it GPT(tokenizer.vocab_size, …)")
         self.tokenizer, self.model, self.form = tokenizer, model, form
@@ -108,6 +107,7 @@ def blank(settings):
 # %% ../../modules/20_capstone/capstone_dev.py #save
 def _save(self, path):
     """Write tokenizer, settings and weights to one file; what was there stays until the new one is whole."""
+    check_choice("TinyGPT.save", tuple(FORMS), form=self.form)
     with TemporaryDirectory() as folder:
         parts = [Path(folder) / name for name in ("tokenizer.json", "settings.json", "weights.npz")]
         self.tokenizer.save(parts[0])

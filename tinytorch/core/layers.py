@@ -41,7 +41,7 @@ def linear(x, w, b=None):
     return y.reshape(*front, fan_out)
 
 
-# %% ../../modules/03_layers/layers_dev.py #c0a16dbb
+# %% ../../modules/03_layers/layers_dev.py #56fb4d30
 MOST = 10 ** 9                                             # a larger size is a slip of the keyboard; such an array has no room anywhere
 
 def _refuse(kind, name, settings, must):
@@ -91,8 +91,8 @@ def check_float(name, /, **settings):
 
 
 def check_path(name, path, /):
-    """TypeError unless this is the path of a file: text, or what pathlib makes."""
-    if not isinstance(path, (str, os.PathLike)):
+    """TypeError unless this is the path of a file, as text or as pathlib makes it, or an open file."""
+    if not isinstance(path, (str, os.PathLike)) and not hasattr(path, "read"):
         _refuse(TypeError, name, {"path": path}, "the path of a file")
 
 

@@ -252,7 +252,7 @@ def _end_epoch(self, row, patience=None):
 
 Trainer.end_epoch = _end_epoch
 
-# %% ../../modules/07_training/training_dev.py #c2a67d06
+# %% ../../modules/07_training/training_dev.py #5af3e4d3
 def _fit(self, train_loader, epochs, val_loader=None, patience=None, accumulation_steps=1, callbacks=(), checkpoint=None, resume=False,
          progress=None):
     """Train for `epochs` more epochs; returns the history.
@@ -265,6 +265,8 @@ def _fit(self, train_loader, epochs, val_loader=None, patience=None, accumulatio
     check_whole("fit", 0, epochs=epochs)
     check_whole("fit", none=True, patience=patience)
     check_kind("fit", Iterable, callbacks=callbacks)
+    for callback in callbacks:
+        check_kind("fit", Callable, callbacks=callback)
     if patience is not None and val_loader is None:
         raise ValueError("fit: patience watches the validation loss; give a val_loader")
     if resume and checkpoint is None:

@@ -260,6 +260,7 @@ def next_token_loss(logits, targets):
     >>> round(next_token_loss(zeros(2, 3, 10), [[1, 2, 3], [4, 5, 6]]).item(), 4)           # ln 10
     2.3026
     """
+    logits = logits if isinstance(logits, Tensor) else Tensor(logits)
     return cross_entropy(logits.flatten(0, -2), np.ravel(targets))           # (rows, V), (rows,)
 
 

@@ -26,6 +26,7 @@ from ..core.layers import (
 from ..core.losses import composed, cross_entropy
 from ..core.optimizers import SGD
 from ..core.spatial import BatchNorm2d, Conv2d
+from ..core.tensor import Tensor
 from ..core.training import CosineSchedule, Trainer, batches, replace_file
 
 # %% ../../modules/18_compression/compression_dev.py #57d43a41
@@ -60,7 +61,7 @@ def keep_largest(values, sparsity):
     values = check_array("keep_largest", values=values)
     check_number("keep_largest", -math.inf, sparsity=sparsity)
     if not 0 <= sparsity <= 1:
-        raise ValueError(f"sparsity is the share of the weights that go, from 0 to 1, not {sparsity}")
+        raise ValueError(f"keep_largest: sparsity is the share of the weights that go, from 0 to 1, not {sparsity}")
     order = np.argsort(np.abs(values), axis=None, kind="stable")             # places, the smallest first
     keep = np.ones(values.size, bool)
     keep[order[:round(sparsity * values.size)]] = False
@@ -279,7 +280,7 @@ def inputs_behind(kept, each):
     return (kept[:, None] * each + np.arange(each)).ravel()
 
 
-# %% ../../modules/18_compression/compression_dev.py #39132ca2
+# %% ../../modules/18_compression/compression_dev.py #0615a923
 def _cut(layer, inputs, outputs):
     """A copy of a layer with these inputs and outputs only."""
     new, arrays = copy.copy(layer), {}
@@ -302,6 +303,7 @@ def structured_prune(model, ratio):
 
     BatchNorm loses the same channels.  ValueError for other layers with parameters, and for groups.
     """
+    check_number("structured_prune", 0, 1, ratio=ratio)
     if not isinstance(model, Sequential) or not (cuttable := [m for m in model if isinstance(m, (Linear, Conv2d))]):
         raise ValueError(f"structured_prune: a Sequential with Linear or Conv2d layers wanted, not {type(model).__name__}")
     layers, kept, width = [], None, None                         # the outputs that are left, of how many
@@ -350,6 +352,7 @@ def distillation_loss(student_logits, teacher_logits, targets, temperature=3.0, 
 
     Hinton et al., Distilling the Knowledge in a Neural Network, 2015.  No gradient goes to the teacher.
     """
+    check_kind("distillation_loss", Tensor, student_logits=student_logits, teacher_logits=teacher_logits)
     check_number("distillation_loss", temperature=temperature)
     check_number("distillation_loss", 0, 1, alpha=alpha)
     if not temperature:
