@@ -652,6 +652,7 @@ class Linear(Module):
     def __init__(self, in_features, out_features, bias=True, generator=None):
         """Draw `weight` (in, out), then `bias` (out,), or None."""
         check_whole("Linear", in_features=in_features, out_features=out_features)
+        check_kind("Linear", np.random.Generator, none=True, generator=generator)
         self.in_features, self.out_features = in_features, out_features
         ### BEGIN SOLUTION
         self.weight = Parameter(kaiming_uniform((in_features, out_features), math.sqrt(5), generator=generator))

@@ -126,6 +126,7 @@ class TensorDataset(Dataset):
     def __init__(self, *tensors, transform=None):
         """Keep the tensors.  ValueError where they are not of one length."""
         self.tensors = tuple(t if isinstance(t, Tensor) else Tensor(check_array("TensorDataset", tensors=t)) for t in tensors)
+        check_kind("TensorDataset", Callable, none=True, transform=transform)
         self.transform = transform
         ### BEGIN SOLUTION
         lengths = {t.shape[:1] for t in self.tensors}

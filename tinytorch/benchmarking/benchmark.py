@@ -170,6 +170,9 @@ def break_even(xs, cost_a, cost_b):
     >>> break_even([1, 2, 4], [1.0, 2.0, 4.0], [3.0, 3.0, 3.0])
     3.0
     """
+    check_array("break_even", xs=xs, cost_a=cost_a, cost_b=cost_b)
+    if not np.shape(xs) == np.shape(cost_a) == np.shape(cost_b):
+        raise ValueError(f"break_even: two costs for each x wanted, not {np.shape(xs)}, {np.shape(cost_a)} and {np.shape(cost_b)}")
     xs, saved = as_samples(xs), as_samples(cost_a) - as_samples(cost_b)
     if xs.shape != saved.shape or np.any(np.diff(xs) <= 0):
         raise ValueError(f"break_even: two costs for each x wanted, and xs that rise, not {xs.size} and {saved.size}: {xs.tolist()}")

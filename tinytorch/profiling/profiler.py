@@ -71,6 +71,7 @@ def compare(calls, warmup=3, rounds=11, clock=time.perf_counter):
 
 def measure(call, warmup=3, rounds=11, clock=time.perf_counter):
     """How long one call takes: a Timing of `rounds` calls, after `warmup` calls that do not count."""
+    check_kind("measure", Callable, call=call)
     return compare({"": call}, warmup, rounds, clock)[""]
 
 # %% ../../modules/15_profiling/profiling_dev.py #peak-memory
