@@ -779,7 +779,7 @@ def check_sampling(name, temperature, top_k, top_p):
     check_whole(name, none=True, top_k=top_k)
     check_number(name, 0, 1, none=True, top_p=top_p)
     if top_p == 0:
-        raise ValueError(f"{name}: top_p must be above 0; of no chance at all there is nothing to draw")
+        raise ValueError(f"{name}: top_p must be above 0, not {top_p}; of no chance at all there is nothing to draw")
 
 
 def token_probabilities(logits, temperature=1.0, top_k=None, top_p=None):
@@ -855,7 +855,8 @@ def sample_tokens(p, generator=None):
     >>> sample_tokens(np.array([[0.0, 1.0, 0.0], [0.0, 0.0, 1.0]])).tolist()
     [1, 2]
     """
-    check_kind("sample_tokens", np.random.Generator, none=True, generator=generator)
+    if not (generator is None or hasattr(generator, "random")):
+        raise TypeError(f"sample_tokens: generator must be a Generator or None, not {generator!r:.60}")
     reached = check_array("sample_tokens", p=p).cumsum(axis=-1)
     if not np.ndim(p) or not np.size(p) or np.min(p) < 0 or not np.all((reached[..., -1] > 0) & (reached[..., -1] < np.inf)):
         raise ValueError(f"sample_tokens: chances (…, V) of 0 or more wanted, not all 0, not {np.shape(p)}: {p!r:.60}")

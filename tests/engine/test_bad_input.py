@@ -30,7 +30,7 @@ RIGHT = {
         "compress_model.finetune  MixedPrecisionTrainer.model  MixedPrecisionTrainer.optimizer  Trainer.fit.patience  Trainer.optimizer "
         "adaptive_avg_pool2d.output_size  analyze_batch_size_effects.model  analyze_profiling_overhead.model  avg_pool2d.stride "
         "batch_sampler  fan_in  fan_out  generator  hidden_dim  images  load_digits.path  load_text.path  max_pool2d.stride  pos_encoding "
-        "positions  scheduler  storage.dtype  top_k  top_p",
+        "positions  scheduler  storage.dtype  compress_model.dtype  Compressor.dtype  top_k  top_p",
     "table, nans, infs": "array  vectorized_matmul.a",
     "list of one, row, whole":
         "BenchmarkResult.samples  bootstrap_interval.samples  effect_size.a  effect_size.b  percentiles.samples  times",

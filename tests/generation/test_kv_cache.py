@@ -299,7 +299,7 @@ def update(layer, key, value):
     (lambda: tt.enable_kv_cache(Loud(V, C, 1, H, T)), TypeError, "GPT Loud"),
     (lambda: tt.enable_kv_cache(ahead()), TypeError, "causal"),
     (lambda: tt.enable_kv_cache(patched()), TypeError, "TransformerBlock forward"),
-    (lambda: KVCache(2, 0, 1, H, 4), ValueError, "max_seq_len (1, 2, 3, 0, 4)"),
+    (lambda: KVCache(2, 0, 1, H, 4), ValueError, "max_seq_len 1, 2, 3, 0, 4"),
     (update(1, ROOM, ROOM), ValueError, "layer 1 0 to 0"),
     (update(-1, ROOM, ROOM), ValueError, "layer -1 0 to 0"),
     (update(0, ROOM[:1], ROOM[:1]), ValueError, "(2, 3, n, 4) (1, 3, 1, 4)"),

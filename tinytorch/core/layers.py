@@ -41,12 +41,12 @@ def linear(x, w, b=None):
     return y.reshape(*front, fan_out)
 
 
-# %% ../../modules/03_layers/layers_dev.py #56fb4d30
+# %% ../../modules/03_layers/layers_dev.py #2b58b5f6
 MOST = 10 ** 9                                             # a larger size is a slip of the keyboard; such an array has no room anywhere
 
 def _refuse(kind, name, settings, must):
-    """An error as a sentence: `Linear: in_features and out_features must be whole numbers …, not 0 and 3`."""
-    raise kind(f"{name}: {' and '.join(settings)} must be {must}, not {' and '.join(f'{value!r:.60}' for value in settings.values())}")
+    """An error as a sentence: `Linear: in_features, out_features must be whole numbers …, not 0, 3`."""
+    raise kind(f"{name}: {', '.join(settings)} must be {must}, not {', '.join(f'{value!r:.60}' for value in settings.values())}")
 
 
 def _check(name, fits, what, none, settings):
