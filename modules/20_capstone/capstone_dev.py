@@ -139,7 +139,7 @@ class TinyGPT(Module):
     """
     def __init__(self, tokenizer, model, form="float32"):
         check_kind("TinyGPT", Tokenizer, tokenizer=tokenizer)
-        check_kind("TinyGPT", GPT, model=model)
+        check_kind("TinyGPT", Module, model=model)
         if model.vocab_size != tokenizer.vocab_size:
             raise ValueError(f"TinyGPT: the tokenizer has {tokenizer.vocab_size} ids and the model {model.vocab_size}; make it GPT(tokenizer.vocab_size, …)")
         self.tokenizer, self.model, self.form = tokenizer, model, form

@@ -50,7 +50,7 @@ def split_text(text):
     at = text.find("\n", at - 1, -1) + 1 or at
     return text[:at], text[at:]
 
-# %% ../../modules/20_capstone/capstone_dev.py #ad7c1c4f
+# %% ../../modules/20_capstone/capstone_dev.py #414cf68b
 class TinyGPT(Module):
     """A GPT and the tokenizer by which it reads and writes.  `form`: how `save` stores it, a name in `FORMS`.
 
@@ -58,7 +58,7 @@ class TinyGPT(Module):
     """
     def __init__(self, tokenizer, model, form="float32"):
         check_kind("TinyGPT", Tokenizer, tokenizer=tokenizer)
-        check_kind("TinyGPT", GPT, model=model)
+        check_kind("TinyGPT", Module, model=model)
         if model.vocab_size != tokenizer.vocab_size:
             raise ValueError(f"TinyGPT: the tokenizer has {tokenizer.vocab_size} ids and the model {model.vocab_size}; make it GPT(tokenizer.vocab_size, …)")
         self.tokenizer, self.model, self.form = tokenizer, model, form
