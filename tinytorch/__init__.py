@@ -24,9 +24,8 @@ MODULES: dict[str, tuple[int, str]] = {
         leaky_relu log_softmax logistic relu sigmoid silu softmax tanh
     """),
     "tinytorch.core.layers": (3, """
-        Dropout Flatten Identity Layer Linear MOST Module Parameter Sequential check_array check_choice check_float
-        check_kind check_names check_number check_path check_sizes check_whole dropout kaiming_uniform linear
-        xavier_uniform
+        Dropout Flatten Identity Layer Linear MOST Module Parameter Sequential check_array check_choice check_kind
+        check_number check_sizes check_whole dropout kaiming_uniform linear refuse xavier_uniform
     """),
     "tinytorch.core.losses": (4, """
         BCELoss BCEWithLogitsLoss BinaryCrossEntropyLoss CrossEntropyLoss HuberLoss L1Loss Loss MSELoss NLLLoss
@@ -44,8 +43,8 @@ MODULES: dict[str, tuple[int, str]] = {
         SGD Scheduler StepLR blend blocks kept scaled settings_checked
     """),
     "tinytorch.core.training": (7, """
-        CosineSchedule Progress Trainer accuracy batches clip_grad_norm clip_grad_value gradients misfits plot_history
-        read_tree replace_file write_tree
+        CosineSchedule Progress Trainer accuracy batches check_float check_names check_path clip_grad_norm
+        clip_grad_value gradients misfits plot_history read_tree replace_file write_tree
     """),
     "tinytorch.data.loader": (8, """
         BatchSampler CIFAR10 CIFAR10_MIRRORS Compose Crew DataLoader Dataset END Epoch IterableDataset MNIST

@@ -21,8 +21,7 @@ tito.notebook.use(3)
 # %% nbgrader={"grade": false, "grade_id": "imports", "locked": true, "schema_version": 3, "solution": false, "task": false}
 #| export
 import math
-import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
 import numpy as np
 
@@ -202,7 +201,7 @@ sentence whose setting is wrong, what it must be, and what came, before NumPy sa
 #| export
 MOST = 10 ** 9                                             # a larger size is a slip of the keyboard; such an array has no room anywhere
 
-def _refuse(kind, name, settings, must):
+def refuse(kind, name, settings, must):
     """An error as a sentence: `Linear: in_features, out_features must be whole numbers …, not 0, 3`."""
     raise kind(f"{name}: {', '.join(settings)} must be {must}, not {', '.join(f'{value!r:.60}' for value in settings.values())}")
 
@@ -212,7 +211,7 @@ def _check(name, fits, what, none, settings):
         number = isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, (bool, np.timedelta64))
         if not (number and fits(value) or none and value is None):
             must = what.replace("number", "numbers") if len(settings) > 1 else f"a {what}"
-            _refuse(ValueError if number else TypeError, name, settings, must + " or None" * none)
+            refuse(ValueError if number else TypeError, name, settings, must + " or None" * none)
 
 
 def check_whole(name, least=1, most=MOST, /, *, none=False, **settings):
@@ -238,20 +237,7 @@ def check_kind(name, kind, /, *, none=False, **settings):
     for setting, value in settings.items():
         single = kind.__module__ == "collections.abc" and getattr(value, "ndim", 1) == 0     # such an array says it has a length, and has none
         if single or not (isinstance(value, kind) or none and value is None):
-            _refuse(TypeError, name, {setting: value}, f"{'an' if kind.__name__[0] in 'AEIOU' else 'a'} {kind.__name__}" + " or None" * none)
-
-
-def check_float(name, /, **settings):
-    """ValueError unless all settings are a dtype of floats, or its name."""
-    for setting, value in settings.items():
-        if getattr(value, "name", getattr(value, "__name__", None if isinstance(value, np.ndarray) else value)) not in ["float16", "float32", "float64"]:
-            _refuse(ValueError, name, {setting: value}, "float16, float32 or float64")
-
-
-def check_path(name, path, /):
-    """TypeError unless this is the path of a file, as text or as pathlib makes it, or an open file."""
-    if not isinstance(path, (str, os.PathLike)) and not hasattr(path, "read"):
-        _refuse(TypeError, name, {"path": path}, "the path of a file")
+            refuse(TypeError, name, {setting: value}, f"{'an' if kind.__name__[0] in 'AEIOU' else 'a'} {kind.__name__}" + " or None" * none)
 
 
 def check_choice(name, choices, /, **settings):
@@ -261,28 +247,20 @@ def check_choice(name, choices, /, **settings):
     """
     for setting, value in settings.items():
         if not any(type(value) is type(choice) and value == choice for choice in choices):
-            _refuse(ValueError, name, {setting: value}, f"one of {', '.join(map(repr, choices))}")
+            refuse(ValueError, name, {setting: value}, f"one of {', '.join(map(repr, choices))}")
 
 
 def check_sizes(name, axes=None, least=1, /, **settings):
     """TypeError or ValueError unless all settings are rows (tuples or lists) of sizes; with `axes` so many, and one number counts for all.
 
-    >>> check_sizes("RandomCrop", axes=2, size=(24, 24))
+    >>> check_sizes("RandomCrop", 2, size=(24, 24))
     """
     for setting, value in settings.items():
         row = value if isinstance(value, (tuple, list)) else [value] if axes else None
         if not row or axes and len(row) not in (1, axes):
-            _refuse(TypeError, name, {setting: value}, f"a row of {axes or 'one or more'} whole numbers")
+            refuse(TypeError, name, {setting: value}, f"a row of {axes or 'one or more'} whole numbers")
         for size in row:
             check_whole(name, least, **{setting: size})
-
-
-def check_names(name, /, **settings):
-    """TypeError unless all settings are lists (or the like) of texts: one text alone would be read letter by letter."""
-    for setting, value in settings.items():
-        check_kind(name, Iterable, **{setting: value})
-        if isinstance(value, str) or not all(isinstance(text, str) for text in value):
-            _refuse(TypeError, name, {setting: value}, "a list of texts")
 
 
 def check_array(name, /, **settings):
@@ -294,7 +272,7 @@ def check_array(name, /, **settings):
         except ValueError:                                 # rows of different lengths
             arrays.append(np.array(None))
         if arrays[-1].dtype.kind not in "fiub":
-            _refuse(TypeError, name, {setting: value}, "numbers")
+            refuse(TypeError, name, {setting: value}, "numbers")
     return arrays if len(arrays) > 1 else arrays[0]
 
 # %% [markdown]
@@ -785,7 +763,6 @@ def _load_state_dict(self, state, strict=True):
     wrong += [f"{name} is unexpected" for name in state if strict and name not in ours]
     ours = {name: t for name, t in ours.items() if name in state}
     wrong += [f"{name} has shape {np.shape(state[name])}, not {t.shape}" for name, t in ours.items() if np.shape(state[name]) != t.shape]
-    wrong += [f"{name} holds no numbers" for name in ours if np.asarray(state[name]).dtype.kind not in "fiub"]
     if wrong:
         raise ValueError(f"load_state_dict: this state does not fit {type(self).__name__}: {'; '.join(wrong)}")
     for name, t in ours.items():

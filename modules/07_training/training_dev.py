@@ -35,7 +35,7 @@ from pathlib import Path
 import numpy as np
 
 from tinytorch.core.autograd import SVG, no_grad
-from tinytorch.core.layers import Module, check_array, check_kind, check_number, check_path, check_whole
+from tinytorch.core.layers import Module, check_array, check_kind, check_number, check_whole, refuse
 from tinytorch.core.optimizers import Optimizer, ReduceLROnPlateau, Scheduler, settings_checked
 from tinytorch.core.tensor import Tensor, default_generator
 
@@ -958,6 +958,27 @@ def test_unit_replace_file():
             os.fsync = real
 
 test_unit_replace_file()
+
+# %%
+#| export
+# Given: what is written to a file, or read from one, is named by people, too.
+def check_path(name, path, /):
+    """TypeError unless this is the path of a file, as text or as pathlib makes it, or an open file."""
+    if not isinstance(path, (str, os.PathLike)) and not hasattr(path, "read"):
+        refuse(TypeError, name, {"path": path}, "the path of a file")
+
+def check_names(name, /, **settings):
+    """TypeError unless all settings are lists (or the like) of texts: one text alone would be read letter by letter."""
+    for setting, value in settings.items():
+        check_kind(name, Iterable, **{setting: value})
+        if isinstance(value, str) or not all(isinstance(text, str) for text in value):
+            refuse(TypeError, name, {setting: value}, "a list of texts")
+
+def check_float(name, /, **settings):
+    """ValueError unless all settings are a dtype of floats, or its name."""
+    for setting, value in settings.items():
+        if getattr(value, "name", getattr(value, "__name__", None if isinstance(value, np.ndarray) else value)) not in ["float16", "float32", "float64"]:
+            refuse(ValueError, name, {setting: value}, "float16, float32 or float64")
 
 # %% [markdown]
 """

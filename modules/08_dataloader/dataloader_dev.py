@@ -47,8 +47,9 @@ from pathlib import Path
 import numpy as np
 
 import tinytorch
-from tinytorch.core.layers import check_array, check_kind, check_number, check_path, check_sizes, check_whole
+from tinytorch.core.layers import check_array, check_kind, check_number, check_sizes, check_whole
 from tinytorch.core.tensor import Tensor, default_generator, manual_seed
+from tinytorch.core.training import check_path
 
 # %% [markdown]
 """

@@ -32,9 +32,9 @@ from pathlib import Path
 
 import numpy as np
 
-from tinytorch.core.layers import check_choice, check_kind, check_path, check_whole
+from tinytorch.core.layers import check_choice, check_kind, check_whole
 from tinytorch.core.tensor import Tensor
-from tinytorch.core.training import replace_file
+from tinytorch.core.training import check_path, replace_file
 from tinytorch.data.loader import Dataset, datasets_folder
 
 # %% [markdown]

@@ -27,8 +27,9 @@ import numpy as np
 
 from tinytorch.core.attention import MultiHeadAttention, causal_weights, merge_heads, split_heads, thirds
 from tinytorch.core.autograd import no_grad, run
-from tinytorch.core.layers import Linear, Module, check_float, check_kind, check_whole
+from tinytorch.core.layers import Linear, Module, check_kind, check_whole
 from tinytorch.core.tensor import Tensor, default_generator, float32, int64, op
+from tinytorch.core.training import check_float
 from tinytorch.models.transformer import GPT, MLP, LayerNorm, TiedLinear, TransformerBlock, check_generate, sample_tokens, token_probabilities
 
 # %% nbgrader={"grade": false, "grade_id": "tools", "locked": true, "schema_version": 3, "solution": false, "task": false}

@@ -29,10 +29,10 @@ import numpy as np
 
 from tinytorch.core.autograd import bare, gradient, no_grad, rows
 from tinytorch.core.layers import (
-    Linear, Module, Parameter, check_array, check_choice, check_kind, check_names, check_number, check_path, check_whole, linear)
+    Linear, Module, Parameter, check_array, check_choice, check_kind, check_number, check_whole, linear)
 from tinytorch.core.spatial import Conv1d, Conv2d
 from tinytorch.core.tensor import Tensor, float32, op
-from tinytorch.core.training import replace_file
+from tinytorch.core.training import check_names, check_path, replace_file
 from tinytorch.models.transformer import TiedLinear
 from tinytorch.text.embeddings import Embedding, embedding, token_ids
 

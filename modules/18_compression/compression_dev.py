@@ -33,12 +33,12 @@ import numpy as np
 from tinytorch.core.activations import log_softmax
 from tinytorch.core.autograd import no_grad
 from tinytorch.core.layers import (
-    Linear, Module, Parameter, Sequential, check_array, check_choice, check_float, check_kind, check_names, check_number, check_path, check_whole)
+    Linear, Module, Parameter, Sequential, check_array, check_choice, check_kind, check_number, check_whole)
 from tinytorch.core.losses import composed, cross_entropy
 from tinytorch.core.optimizers import SGD
 from tinytorch.core.spatial import BatchNorm2d, Conv2d
 from tinytorch.core.tensor import Tensor
-from tinytorch.core.training import CosineSchedule, Trainer, batches, replace_file
+from tinytorch.core.training import CosineSchedule, Trainer, batches, check_float, check_names, check_path, replace_file
 
 # %% nbgrader={"grade": false, "grade_id": "tools", "locked": true, "schema_version": 3, "solution": false, "task": false}
 from pathlib import Path

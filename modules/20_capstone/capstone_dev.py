@@ -35,10 +35,10 @@ from types import SimpleNamespace
 import numpy as np
 
 from tinytorch.benchmarking.benchmark import BenchmarkResult, break_even, plot_pareto
-from tinytorch.core.layers import Module, check_choice, check_kind, check_number, check_path, check_whole
+from tinytorch.core.layers import Module, check_choice, check_kind, check_number, check_whole
 from tinytorch.core.optimizers import AdamW
 from tinytorch.core.tensor import manual_seed
-from tinytorch.core.training import CosineSchedule, Trainer, replace_file
+from tinytorch.core.training import CosineSchedule, Trainer, check_path, replace_file
 from tinytorch.data.loader import DataLoader, RandomSampler
 from tinytorch.generation.kv_cache import enable_kv_cache
 from tinytorch.models.transformer import GPT, next_token_loss

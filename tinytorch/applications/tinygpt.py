@@ -23,10 +23,10 @@ from types import SimpleNamespace
 import numpy as np
 
 from ..benchmarking.benchmark import BenchmarkResult, break_even, plot_pareto
-from ..core.layers import Module, check_choice, check_kind, check_number, check_path, check_whole
+from ..core.layers import Module, check_choice, check_kind, check_number, check_whole
 from ..core.optimizers import AdamW
 from ..core.tensor import manual_seed
-from ..core.training import CosineSchedule, Trainer, replace_file
+from ..core.training import CosineSchedule, Trainer, check_path, replace_file
 from ..data.loader import DataLoader, RandomSampler
 from ..generation.kv_cache import enable_kv_cache
 from ..models.transformer import GPT, next_token_loss

@@ -38,8 +38,9 @@ from pathlib import Path
 import numpy as np
 
 import tinytorch
-from ..core.layers import check_array, check_kind, check_number, check_path, check_sizes, check_whole
+from ..core.layers import check_array, check_kind, check_number, check_sizes, check_whole
 from ..core.tensor import Tensor, default_generator, manual_seed
+from ..core.training import check_path
 
 # %% ../../modules/08_dataloader/dataloader_dev.py #fe3d6b79
 class Dataset:

@@ -15,8 +15,9 @@ import numpy as np
 
 from ..core.attention import MultiHeadAttention, causal_weights, merge_heads, split_heads, thirds
 from ..core.autograd import no_grad, run
-from ..core.layers import Linear, Module, check_float, check_kind, check_whole
+from ..core.layers import Linear, Module, check_kind, check_whole
 from ..core.tensor import Tensor, default_generator, float32, int64, op
+from ..core.training import check_float
 from ..models.transformer import GPT, MLP, LayerNorm, TiedLinear, TransformerBlock, check_generate, sample_tokens, token_probabilities
 
 # %% ../../modules/14_kvcaching/kvcaching_dev.py #cached-attention

@@ -32,7 +32,7 @@ from ..core.optimizers import SGD, Optimizer
 from ..core.tensor import Tensor, float32, matmul, op
 from ..core.training import accuracy
 from ..data.loader import load_digits
-from ..profiling.profiler import FLOPS, attainable, compare, machine_peak, peak_memory, profile, seconds_text
+from ..profiling.profiler import FLOPS, attainable, compare, machine_peak, peak_memory, profile, seconds_text, standing, watching
 
 # %% ../../modules/16_acceleration/acceleration_dev.py #loop-matmul
 def loop_matmul(a, b):
@@ -310,7 +310,7 @@ def half_door(narrow):
         return each(narrow, out) if low and op.__name__ not in FULL else out
     return watch
 
-# %% ../../modules/16_acceleration/acceleration_dev.py #1820c4e2
+# %% ../../modules/16_acceleration/acceleration_dev.py #8127a95b
 @contextmanager
 def autocast(dtype="float16"):
     """`with autocast():` what operations give, keep and send back is stored in half as many bytes; arithmetic stays in float32.
@@ -321,8 +321,7 @@ def autocast(dtype="float16"):
     if str(dtype) == "float32":
         yield
         return
-    narrow, record, packs, ops = to_half if str(dtype) == "float16" else rounded, door.record, weakref.WeakValueDictionary(), {}
-    watch = half_door(narrow)
+    narrow, packs, ops = to_half if str(dtype) == "float16" else rounded, weakref.WeakValueDictionary(), {}
 
     def pack(x):
         if narrow is to_half or not _is(x, float32):
@@ -332,7 +331,7 @@ def autocast(dtype="float16"):
             kept = packs[id(x)] = Packed(x)
         return kept
 
-    def note(op, args, arrays, params, extra, data):
+    def note(record, op, args, arrays, params, extra, data):
         node = record(op, args, arrays, params, extra, data)
         if node is not None and node.rule and op.__name__ not in MOVES:
             leaves = {id(x.data) for x in args if isinstance(x, Tensor) and x.node is None}
@@ -341,13 +340,8 @@ def autocast(dtype="float16"):
             node.rule = node.op.rule
         return node
 
-    door.around.append(watch)
-    door.record = note
-    try:
+    with watching(half_door(narrow)), standing(door, "record", note):
         yield
-    finally:
-        door.around.remove(watch)
-        door.record = record
 
 def _stored(op, narrow):
     """The operation with a rule for what is kept in half: it is widened before the rule runs, and the rule's answers are narrowed."""

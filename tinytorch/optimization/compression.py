@@ -22,12 +22,12 @@ import numpy as np
 from ..core.activations import log_softmax
 from ..core.autograd import no_grad
 from ..core.layers import (
-    Linear, Module, Parameter, Sequential, check_array, check_choice, check_float, check_kind, check_names, check_number, check_path, check_whole)
+    Linear, Module, Parameter, Sequential, check_array, check_choice, check_kind, check_number, check_whole)
 from ..core.losses import composed, cross_entropy
 from ..core.optimizers import SGD
 from ..core.spatial import BatchNorm2d, Conv2d
 from ..core.tensor import Tensor
-from ..core.training import CosineSchedule, Trainer, batches, replace_file
+from ..core.training import CosineSchedule, Trainer, batches, check_float, check_names, check_path, replace_file
 
 # %% ../../modules/18_compression/compression_dev.py #57d43a41
 def weights_of(model, skip=()):

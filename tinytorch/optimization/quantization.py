@@ -20,10 +20,10 @@ import numpy as np
 
 from ..core.autograd import bare, gradient, no_grad, rows
 from ..core.layers import (
-    Linear, Module, Parameter, check_array, check_choice, check_kind, check_names, check_number, check_path, check_whole, linear)
+    Linear, Module, Parameter, check_array, check_choice, check_kind, check_number, check_whole, linear)
 from ..core.spatial import Conv1d, Conv2d
 from ..core.tensor import Tensor, float32, op
-from ..core.training import replace_file
+from ..core.training import check_names, check_path, replace_file
 from ..models.transformer import TiedLinear
 from ..text.embeddings import Embedding, embedding, token_ids
 

@@ -21,9 +21,9 @@ from pathlib import Path
 
 import numpy as np
 
-from ..core.layers import check_choice, check_kind, check_path, check_whole
+from ..core.layers import check_choice, check_kind, check_whole
 from ..core.tensor import Tensor
-from ..core.training import replace_file
+from ..core.training import check_path, replace_file
 from ..data.loader import Dataset, datasets_folder
 
 # %% ../../modules/10_tokenization/tokenization_dev.py #925d0ce3
