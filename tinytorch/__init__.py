@@ -30,7 +30,7 @@ MODULES: dict[str, tuple[int, str]] = {
     "tinytorch.core.losses": (4, """
         BCELoss BCEWithLogitsLoss BinaryCrossEntropyLoss CrossEntropyLoss HuberLoss L1Loss Loss MSELoss NLLLoss
         binary_cross_entropy binary_cross_entropy_with_logits clamped_log class_targets cross_entropy huber_loss l1_loss
-        mse_loss nll_loss paired pick reduce_loss softplus
+        mse_loss nll_loss paired reduce_loss softplus
     """),
     "tinytorch.core.autograd": (5, """
         AutogradSystemsProfiler Function Node Rule SVG Variable age as_tensors backward bare call_rule checkpoint
@@ -80,7 +80,7 @@ MODULES: dict[str, tuple[int, str]] = {
     """),
     "tinytorch.generation.kv_cache": (14, """
         CachedGeneration KVCache block_step cache_for cached_attention cached_block cached_forward decode_step
-        decode_weights disable_kv_cache enable_kv_cache generate_cached head_step next_tokens
+        decode_weights disable_kv_cache enable_kv_cache generate_cached head_step next_tokens start_step
     """),
     "tinytorch.profiling.profiler": (15, """
         CHANGES Counted FLOPS Frame MB Profile Profiler Timing analyze_batch_size_effects analyze_model_scaling

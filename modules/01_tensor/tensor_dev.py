@@ -353,7 +353,7 @@ def named(error, op, args):
             broadcast_shape(*shapes)
         except ValueError as better:
             error = better
-    kind = next(k for k in (IndexError, TypeError, ValueError, AttributeError) if isinstance(error, k))
+    kind = next((k for k in (IndexError, TypeError, AttributeError) if isinstance(error, k)), ValueError)
     met = (f" {sign} " if sign else ", ").join(map(str, shapes))
     said = str(error).replace("range object index", "dim").removeprefix(f"{name}: ")     # we look axes up in a range
     return kind(": ".join(filter(None, [name, met, said])))
@@ -364,7 +364,7 @@ def composed(function):
     def named_function(*args, **settings):
         try:
             return function(*args, **settings)
-        except (ValueError, TypeError, IndexError, AttributeError) as error:
+        except (ValueError, TypeError, IndexError, AttributeError, OverflowError) as error:
             raise named(error, function, args) from error
     return named_function
 
@@ -427,7 +427,7 @@ def op(forward):
                 data, extra = data
             if type(data) is not np.ndarray or data.dtype is not float32:
                 data = settle(data, arrays)
-        except (ValueError, TypeError, IndexError, AttributeError) as error:
+        except (ValueError, TypeError, IndexError, AttributeError, OverflowError) as error:
             raise named(error, lifted, arrays) from error
         out = new(Tensor)                                        # wrap
         out.data, out.grad, out.hooks = data, None, None

@@ -328,7 +328,7 @@ def xavier_uniform(shape, gain=1.0, *, fan_in=None, fan_out=None, generator=None
     >>> xavier_uniform((300, 100)).shape
     (300, 100)
     """
-    check_sizes("xavier_uniform", shape=shape)
+    check_sizes("xavier_uniform", None, 0, shape=shape)
     check_whole("xavier_uniform", none=True, fan_in=fan_in, fan_out=fan_out)
     check_number("xavier_uniform", gain=gain)
     check_kind("xavier_uniform", np.random.Generator, none=True, generator=generator)
@@ -346,9 +346,9 @@ def kaiming_uniform(shape, a=0.0, *, fan_in=None, generator=None):
     >>> kaiming_uniform((300, 100)).shape
     (300, 100)
     """
-    check_sizes("kaiming_uniform", shape=shape)
+    check_sizes("kaiming_uniform", None, 0, shape=shape)
     check_whole("kaiming_uniform", none=True, fan_in=fan_in)
-    check_number("kaiming_uniform", a=a)
+    check_number("kaiming_uniform", -math.inf, a=a)
     check_kind("kaiming_uniform", np.random.Generator, none=True, generator=generator)
     ### BEGIN SOLUTION
     bound = math.sqrt(6 / ((1 + a * a) * (fan_in or shape[0])))

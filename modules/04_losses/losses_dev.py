@@ -362,17 +362,17 @@ The classes stand along axis 1, as in PyTorch, and a target is the *number* of t
  └───────┴───────┴───────┴───────┘     └───┘
 ```
 
-`table[[0, 1, 2], [2, 0, 3]]` picks them: a list of rows, a list of columns. `pick` below is that for any number of axes. `class_targets` tells when
-targets do not fit: floats, a one-hot table, a class that is not there. One more number is understood: `ignore_index` (−100 unless told otherwise)
-marks places that do not count, such as the filling at the end of a short sentence. Both functions are given.
+`table[[0, 1, 2], [2, 0, 3]]` picks them: a list of rows, a list of columns. `class_targets` (given) makes such a key, for any number of axes, and tells
+when targets do not fit: floats, a one-hot table, a class that is not there. One more number is understood: `ignore_index` (−100 unless told otherwise)
+marks places that do not count, such as the filling at the end of a short sentence.
 """
 
 # %%
 #| export
 def class_targets(scores, targets, ignore_index):
-    """(dim, targets, keep) for scores (N, C, …) or (C,): the axis of the classes, then which class and whether it counts, (N, 1, …).
+    """(dim, places, keep) for scores (N, C, …) or (C,): the axis of the classes; the key of the right ones, scores[places] (N, 1, …); which of them count.
 
-    Ignored targets come back as class 0, so that they can be looked up.  TypeError, ValueError, IndexError for targets that do not fit.
+    Ignored targets are looked up as class 0.  TypeError, ValueError, IndexError for targets that do not fit.
     """
     dim, targets = min(scores.ndim - 1, 1), np.asarray(targets)
     if scores.dtype.kind != "f" or dim < 0:
@@ -388,25 +388,21 @@ def class_targets(scores, targets, ignore_index):
     wrong = targets[keep & ((targets < 0) | (targets >= classes))]
     if wrong.size:
         raise IndexError(f"target {wrong[0]} is not one of the {classes} classes, which are numbered from 0")
-    return dim, np.expand_dims(np.where(keep, targets, 0), dim), np.expand_dims(keep, dim)
-
-
-def pick(scores, dim, places):
-    """The numbers of a Tensor (N, C, …) at `places` (N, 1, …) along axis `dim` -> (N, 1, …).  As `torch.gather`."""
-    key = list(np.ogrid[tuple(slice(n) for n in places.shape)])          # row numbers, column numbers, …
-    key[dim] = places
-    return scores[tuple(key)]
+    shape = (*fitting[:dim], 1, *fitting[dim:])                           # (N, 1, …)
+    places = list(np.indices(shape, sparse=True))                        # row numbers, column numbers, …
+    places[dim] = np.where(keep, targets, 0).reshape(shape)
+    return dim, tuple(places), keep.reshape(shape)
 
 # %%
 table = Tensor([[0.1, 0.2, 0.6, 0.1], [0.7, 0.1, 0.1, 0.1], [0.2, 0.2, 0.2, 0.4]])       # (3, 4)
 dim, places, keep = class_targets(table, [2, -100, 3], -100)
-print("axis", dim, " places", places.tolist(), " keep", keep.tolist())
-print(pick(table, dim, places))                                          # (3, 1)
+print("axis", dim, " places", [key.tolist() for key in places], " keep", keep.tolist())
+print(table[places])                                                     # (3, 1)
 
 # %% [markdown]
 """
-**Your turn.** The loss of each place is minus what was picked; 0 where `keep` does not hold (`where`). Then take axis `dim` away (`squeeze(dim)`) and
-reduce. For the mean, only the kept ones count: `keep.sum()`.
+**Your turn.** The loss of each row is minus what is picked, `log_probs[places]`; 0 where `keep` does not hold (`where`). Then take axis `dim` away
+(`squeeze(dim)`) and reduce. For the mean, only the kept ones count: `keep.sum()`.
 """
 
 # %% nbgrader={"grade": false, "grade_id": "nll-loss", "locked": false, "schema_version": 3, "solution": true, "task": false}
@@ -423,7 +419,7 @@ def nll_loss(log_probs, targets, *, ignore_index=-100, reduction="mean"):
     log_probs = log_probs if isinstance(log_probs, Tensor) else Tensor(log_probs)
     dim, places, keep = class_targets(log_probs, targets, ignore_index)
     ### BEGIN SOLUTION
-    loss = where(keep, -pick(log_probs, dim, places), 0.0)               # (N, 1, …)
+    loss = where(keep, -log_probs[places], 0.0)                         # (N, 1, …)
     return reduce_loss(loss.squeeze(dim), reduction, keep.sum())
     ### END SOLUTION
 
@@ -503,8 +499,8 @@ the target is no longer "surely this class" but $1 - \varepsilon$ for this class
 
 $$\ell = \log \sum_j e^{z_j} - (1 - \varepsilon)\, z_t - \frac{\varepsilon}{C} \sum_j z_j$$
 
-**Your turn.** Everything is an array here, and only one of the logits' size may be made. `np.take_along_axis(z, places, dim)` picks the $z_t$ (before
-`exp` overwrites them), `keepdims=True` keeps what is summed along `dim` lined up with it, and $\frac1C \sum_j z_j$ is a mean. Leave that last term out
+**Your turn.** Everything is an array here, and only one of the logits' size may be made. `z[places]` picks the $z_t$ (before `exp` overwrites them),
+`keepdims=True` keeps what is summed along `dim` lined up with it, and $\frac1C \sum_j z_j$ is a mean. Leave that last term out
 where `label_smoothing` is 0: a score of −∞ (a class that is forbidden) times 0 is `nan`. The last line, below your code, takes `loss` (N, 1, …) and `p`,
 the probabilities.
 """
@@ -523,10 +519,10 @@ def cross_entropy(logits, targets, *, ignore_index=-100, reduction="mean", label
     """
     if not 0 <= label_smoothing <= 1:
         raise ValueError(f"label_smoothing must be between 0 and 1, not {label_smoothing}")
-    dim, places, keep = class_targets(logits, targets, ignore_index)     # places, keep: (N, 1, …)
+    dim, places, keep = class_targets(logits, targets, ignore_index)     # z[places], keep: (N, 1, …)
     ### BEGIN SOLUTION
     z = logits - logits.max(axis=dim, keepdims=True)
-    wanted = (1 - label_smoothing) * np.take_along_axis(z, places, dim)
+    wanted = (1 - label_smoothing) * z[places]
     if label_smoothing:
         wanted += label_smoothing * z.mean(axis=dim, keepdims=True)
     total = np.exp(z, out=z).sum(axis=dim, keepdims=True)                # from here on z is exp(z)
@@ -732,6 +728,7 @@ def softplus(z):
     >>> softplus(Tensor([-1000.0, 0.0, 1000.0]))
     Tensor([0.0000e+00, 6.9315e-01, 1.0000e+03])
     """
+    z = z if z.dtype.kind == "f" else z * 1.0                    # whole numbers of one byte have no -z
     ### BEGIN SOLUTION
     return np.maximum(z, 0) + np.log1p(np.exp(-np.abs(z)))
     ### END SOLUTION

@@ -6,11 +6,11 @@ PAIRED = "prediction, target = paired(prediction, target)"
 SQUARES = "return reduce_loss(difference * difference, reduction)"
 PIECES = "where(size <= delta, 0.5 * difference * difference, delta * (size - 0.5 * delta))"
 HUBER = f"return reduce_loss({PIECES}, reduction)"
-PICKED = "where(keep, -pick(log_probs, dim, places), 0.0)"
+PICKED = "where(keep, -log_probs[places], 0.0)"
 LARGEST = "z = logits - logits.max(axis=dim, keepdims=True)"
 SHARE = "wanted += label_smoothing * z.mean(axis=dim, keepdims=True)"
-OTHERS = "wanted += label_smoothing * (z.mean(axis=dim, keepdims=True) - np.take_along_axis(z, places, dim) / z.shape[dim])"
-WANTED = "wanted = (1 - label_smoothing) * np.take_along_axis(z, places, dim)\n    if label_smoothing:\n        "
+OTHERS = "wanted += label_smoothing * (z.mean(axis=dim, keepdims=True) - z[places] / z.shape[dim])"
+WANTED = "wanted = (1 - label_smoothing) * z[places]\n    if label_smoothing:\n        "
 TOTAL = "total = np.exp(z, out=z).sum(axis=dim, keepdims=True)"
 LOSS = "loss = np.where(keep, np.log(total) - wanted, 0.0)"
 FLOOR = "np.maximum(np.log(x), -100.0)"
@@ -63,11 +63,11 @@ MISTAKES = [
     Mistake("l1-huber", "chooses with NumPy", PIECES, "Tensor(np." + PIECES.replace("difference", "difference.data").replace("size", "size.data") + ")", "compute with Tensors to the end"),
     Mistake("l1-huber", "allows a delta of 0", "delta <= 0", "delta < 0", "unless delta > 0"),
 
-    Mistake("nll-loss", "forgets the minus", PICKED, "where(keep, pick(log_probs, dim, places), 0.0)", "a loss is positive"),
+    Mistake("nll-loss", "forgets the minus", PICKED, "where(keep, log_probs[places], 0.0)", "a loss is positive"),
     Mistake("nll-loss", "counts what is ignored", "keep.sum()", "keep.size", "still counted"),
-    Mistake("nll-loss", "looks up what is ignored", PICKED, "-pick(log_probs, dim, places)", "-100 was looked up"),
-    Mistake("nll-loss", "exchanges the pieces", PICKED, "where(keep, 0.0, -pick(log_probs, dim, places))", "not the other way round"),
-    Mistake("nll-loss", "multiplies by keep", PICKED, "-pick(log_probs, dim, places) * Tensor(keep * 1.0)", "0 times infinity is nan"),
+    Mistake("nll-loss", "looks up what is ignored", PICKED, "-log_probs[places]", "-100 was looked up"),
+    Mistake("nll-loss", "exchanges the pieces", PICKED, "where(keep, 0.0, -log_probs[places])", "not the other way round"),
+    Mistake("nll-loss", "multiplies by keep", PICKED, "-log_probs[places] * Tensor(keep * 1.0)", "0 times infinity is nan"),
     Mistake("nll-loss", "keeps the axis", "loss.squeeze(dim)", "loss", "take axis `dim` away"),
     Mistake("nll-loss", "squeezes every axis", "loss.squeeze(dim)", "loss.squeeze()", "not every axis of size 1"),
     Mistake("nll-loss", "takes the last axis away", "loss.squeeze(dim)", "loss.squeeze(-1)", "which is not always the last"),
@@ -81,15 +81,15 @@ MISTAKES = [
     Mistake("cross-entropy", "forgets the score", LOSS, "loss = np.where(keep, np.log(total), 0.0)", "subtract the right class's z"),
     Mistake("cross-entropy", "forgets the minus", LOSS, "loss = np.where(keep, wanted - np.log(total), 0.0)", "a loss is positive"),
     Mistake("cross-entropy", "looks up what is ignored", LOSS, "loss = np.log(total) - wanted", "looked up as class 0"),
-    Mistake("cross-entropy", "picks too late", TOTAL, TOTAL + "\n    wanted = (1 - label_smoothing) * np.take_along_axis(z, places, dim)",
+    Mistake("cross-entropy", "picks too late", TOTAL, TOTAL + "\n    wanted = (1 - label_smoothing) * z[places]",
             "pick it first"),
     Mistake("cross-entropy", "adds up all rows", TOTAL, "total = np.exp(z, out=z).sum()", "sum along `dim` only"),
     Mistake("cross-entropy", "forgets to divide", "p = np.divide(z, total, out=z)", "p = z", "divide exp by its sum"),
-    Mistake("cross-entropy", "smoothing: all of the score", "(1 - label_smoothing) * np.take_along_axis", "np.take_along_axis", "z_t counts 1 - ε"),
+    Mistake("cross-entropy", "smoothing: all of the score", "(1 - label_smoothing) * z[places]", "z[places]", "z_t counts 1 - ε"),
     Mistake("cross-entropy", "smoothing: forgets the share", SHARE, "pass", "the share ε of all classes is missing"),
     Mistake("cross-entropy", "smoothing: shared by the others", SHARE, OTHERS, "the right class gets its share"),
     Mistake("cross-entropy", "smoothing: ε/(C - 1)", SHARE, OTHERS + " * z.shape[dim] / (z.shape[dim] - 1)", "the share is ε/C"),
-    Mistake("cross-entropy", "smoothing: not used", WANTED + SHARE, "wanted = np.take_along_axis(z, places, dim)", "label_smoothing is not used"),
+    Mistake("cross-entropy", "smoothing: not used", WANTED + SHARE, "wanted = z[places]", "label_smoothing is not used"),
     Mistake("cross-entropy", "an array at each step", "p = np.divide(z, total, out=z)", "p = z / total", "in the place of z"),
     Mistake("cross-entropy", "smoothing: the sum", SHARE, "wanted += label_smoothing * z.sum(axis=dim, keepdims=True)", "the mean of z, not its sum"),
     Mistake("cross-entropy", "smoothing: the mean of everything", SHARE, "wanted += label_smoothing * z.mean()", "the mean of ONE row"),

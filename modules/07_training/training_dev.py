@@ -435,7 +435,8 @@ def clip_grad_norm(parameters, max_norm, norm_type=2.0):
 
     As `torch.nn.utils.clip_grad_norm_`.
     """
-    check_number("clip_grad_norm", 0, math.inf, max_norm=max_norm, norm_type=norm_type)
+    check_number("clip_grad_norm", 0, math.inf, max_norm=max_norm)
+    check_number("clip_grad_norm", -math.inf, math.inf, norm_type=norm_type)
     ### BEGIN SOLUTION
     grads = gradients(parameters)
     norm = float(np.linalg.norm([np.linalg.norm(g.ravel(), norm_type) for g in grads], norm_type)) if grads else 0.0

@@ -186,11 +186,10 @@ EQUIVALENT = [
     Equivalent("batch-norm", f"return mean, {VARIANCE}", f"return mean, {VARIANCE}".replace("axis=1", "axis=-1"), "axis 1 of two is the last"),
     Equivalent("batch-norm", AWAY, "away = -(x - mean[:, None])", "only its square is used"),
     Equivalent("batch-norm", AWAY, "away = mean[:, None] - x", "only its square is used"),
-    Equivalent("batch-norm", f"return mean, {VARIANCE}", f"return mean, {VARIANCE}".replace("away * away", "away * x"),
-               "the mean of (x - mean) * x is that of (x - mean) * (x - mean), since x - mean has mean 0"),
+    *(Equivalent("batch-norm", f"return mean, {VARIANCE}", f"return mean, {VARIANCE}".replace("away * away", product),
+                 "the mean of (x - mean) * x is that of (x - mean) * (x - mean), since x - mean has mean 0") for product in ("away * x", "x * away")),
     Equivalent("batch-norm-gradient", CENTRED, CENTRED.replace("axis=1)[:, None] - normal", "axis=-1)[:, None] - normal"),
                "axis 1 of two is the last"),
     Equivalent("batch-norm-gradient", CENTRED, "axis=-1".join(CENTRED.rsplit("axis=1", 1)), "axis 1 of two is the last"),
     Equivalent("im2col", f"return {COLUMNS}", f"return {COLUMNS.replace('5, 3,', '5, -3,')}", "axis 3 of six is axis -3"),
-    Equivalent("conv2d-layer", FAN_IN, FAN_IN.replace("//", "/"), "it divides without a rest, and only its root is used"),
 ]

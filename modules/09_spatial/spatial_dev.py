@@ -28,8 +28,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 
 from tinytorch.core.autograd import bare, gradient, run
 from tinytorch.core.layers import MOST, Module, Parameter, check_kind, check_number, check_whole, kaiming_uniform
-from tinytorch.core.losses import composed
-from tinytorch.core.tensor import Tensor, flatten, ones, op, stack, unsqueeze, zeros        # noqa: F401
+from tinytorch.core.tensor import Tensor, composed, flatten, ones, op, stack, unsqueeze, zeros        # noqa: F401
 
 _all_ = ["flatten"]                     # module 01's, which networks of pictures need
 

@@ -144,4 +144,5 @@ EQUIVALENT = [
     Equivalent("learn-merges", "if new in made:", "if True:",
                "older pairs come into the heap once more, with the number that they have: only more work"),
     Equivalent("encode", JOINED_SPECIAL, JOINED_SPECIAL.replace("k % 2", "-k % 2"), "-k is odd where k is"),
+    Equivalent("encode", JOINED_SPECIAL, JOINED_SPECIAL.replace("k % 2", "k % -2"), "the rest is -1 then, which is true as well"),
 ]

@@ -28,8 +28,7 @@ import numpy as np
 
 from tinytorch.core.autograd import bare, gradient, rows, run
 from tinytorch.core.layers import Dropout, Module, Parameter, check_array, check_choice, check_kind, check_number, check_whole
-from tinytorch.core.losses import composed
-from tinytorch.core.tensor import Tensor, int64, op, randn, where
+from tinytorch.core.tensor import Tensor, composed, int64, op, randn, where
 
 # %% nbgrader={"grade": false, "grade_id": "tools", "locked": true, "schema_version": 3, "solution": false, "task": false}
 from tinytorch.core.activations import relu
@@ -592,7 +591,7 @@ def create_sinusoidal_embeddings(max_seq_len, embed_dim):
     >>> create_sinusoidal_embeddings(2, 4).numpy().round(2).tolist()
     [[0.0, 1.0, 0.0, 1.0], [0.8399999737739563, 0.5400000214576721, 0.009999999776482582, 1.0]]
     """
-    check_whole("create_sinusoidal_embeddings", max_seq_len=max_seq_len, embed_dim=embed_dim)
+    check_whole("create_sinusoidal_embeddings", 0, max_seq_len=max_seq_len, embed_dim=embed_dim)
     angles, table = position_angles(max_seq_len, embed_dim), np.zeros((max_seq_len, embed_dim))
     ### BEGIN SOLUTION
     table[:, 0::2] = np.sin(angles)

@@ -28,8 +28,7 @@ import numpy as np
 from tinytorch.core.activations import softmax
 from tinytorch.core.autograd import gradient, run
 from tinytorch.core.layers import Linear, Module, check_kind, check_whole
-from tinytorch.core.losses import composed
-from tinytorch.core.tensor import Tensor, broadcast_shape, cat, op, where
+from tinytorch.core.tensor import Tensor, broadcast_shape, cat, composed, op, where
 
 # %% nbgrader={"grade": false, "grade_id": "tools", "locked": true, "schema_version": 3, "solution": false, "task": false}
 import timeit

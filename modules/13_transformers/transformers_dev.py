@@ -33,8 +33,8 @@ from tinytorch.core.attention import MultiHeadAttention
 from tinytorch.core.autograd import gradient, no_grad
 from tinytorch.core.layers import (
     Dropout, Linear, Module, Parameter, check_array, check_choice, check_kind, check_number, check_sizes, check_whole, linear)
-from tinytorch.core.losses import composed, cross_entropy
-from tinytorch.core.tensor import Tensor, default_generator, float64, int64, ones, op, randn, zeros
+from tinytorch.core.losses import cross_entropy
+from tinytorch.core.tensor import Tensor, composed, default_generator, float64, int64, ones, op, randn, zeros
 from tinytorch.core.training import replace_file
 from tinytorch.text.embeddings import Embedding, LearnedPositionalEmbedding, PositionalEncoding, RotaryEmbedding
 

@@ -31,6 +31,7 @@ from tinytorch.core.layers import Linear, Module, check_kind, check_whole
 from tinytorch.core.tensor import Tensor, default_generator, float32, int64, op
 from tinytorch.core.training import check_float
 from tinytorch.models.transformer import GPT, MLP, LayerNorm, TiedLinear, TransformerBlock, check_generate, sample_tokens, token_probabilities
+from tinytorch.text.embeddings import Embedding, LearnedPositionalEmbedding, PositionalEncoding, token_ids
 
 # %% nbgrader={"grade": false, "grade_id": "tools", "locked": true, "schema_version": 3, "solution": false, "task": false}
 from tinytorch.core.attention import attention_loops, causal_attention
@@ -226,11 +227,13 @@ the same places, so `seq_pos` stays as it is.
 def _check(self, layer, key, value):
     """ValueError where a key and a value (B, H, n, D) do not fit into `layer`, TypeError where a gradient would be lost."""
     layers, batch, heads, room, width = self.keys.shape
-    if not all(isinstance(x, (np.ndarray, Tensor)) and x.dtype.kind in "fiub" for x in (key, value)):
-        raise TypeError(f"KVCache.update: key and value must be arrays of numbers (B, H, n, D), not {key!r:.60} and {value!r:.60}")
-    if any(isinstance(x, Tensor) and x.requires_grad for x in (key, value)):
-        raise TypeError("KVCache.update: no gradient flows through a cache; write under no_grad(), or give x.detach()")
-    check_kind("KVCache.update", Integral, layer=layer)
+    for x in key, value:
+        if not isinstance(x, (np.ndarray, Tensor)) or x.dtype.kind not in "fiub":
+            raise TypeError(f"KVCache.update: key and value must be arrays of numbers (B, H, n, D), not {key!r:.60} and {value!r:.60}")
+        if isinstance(x, Tensor) and x.requires_grad:
+            raise TypeError("KVCache.update: no gradient flows through a cache; write under no_grad(), or give x.detach()")
+    if not isinstance(layer, int):
+        check_kind("KVCache.update", Integral, layer=layer)
     if not 0 <= layer < layers:
         raise ValueError(f"KVCache.update: layer {layer} is not one of 0 to {layers - 1}")
     if key.shape != value.shape or key.ndim != 4 or key.shape != (batch, heads, key.shape[2], width):
@@ -704,15 +707,35 @@ test_unit_block_step()
 
 # %% [markdown]
 """
-Last, the same for the model's end, and who decides: where a model is made of the parts that these operations know, one new token takes the short way.
+Last, the same for the model's two ends, and who decides: where a model is made of the parts that these operations know, one new token takes the short way.
 Everything else, a prompt, rotary positions, RMSNorm, layers of another kind, takes the clear one. (All given.)
 """
 
 # %%
 #| export
+@op
+def start_step(ids, *, weights, at):
+    """The embeddings of one id of each text at position `at`, in one operation: whole numbers (B, 1) -> (B, 1, C).  It has no gradient.
+
+    `weights`: the table of the tokens, and that of the positions, or None.
+    """
+    tokens, places = weights
+    x = tokens[token_ids(ids, len(tokens))]
+    return x if places is None else x + places[at]
+
+
+def _start_weights(model):
+    """What `start_step` needs of a model.  None where its embeddings are of another kind."""
+    tokens, places = model.token_embedding, model.position_embedding
+    if type(tokens) is not Embedding or type(places) not in (type(None), LearnedPositionalEmbedding, PositionalEncoding):
+        return None
+    rows = None if places is None else np.asarray(places.weight if type(places) is LearnedPositionalEmbedding else places._table)
+    return [tokens.weight.data, rows]
+
+
 def decode_weights(model):
-    """The settings of `block_step` for each block, and last those of `head_step`; None for a model that is made of other parts."""
-    weights, norm, head = [_block_weights(block) for block in model.blocks], model.norm, model.head
+    """The weights for `start_step`, for `block_step` of each block, and for `head_step`; None for a model that is made of other parts."""
+    weights, norm, head = [_start_weights(model), *map(_block_weights, model.blocks)], model.norm, model.head
     if None in weights or type(norm) is not LayerNorm or type(head) not in (Linear, TiedLinear) or type(head) is Linear and head.bias is not None:
         return None
     table = head.weight.data if type(head) is Linear else head.weight.data.T                                 # (C, V)
@@ -726,18 +749,16 @@ def head_step(x, *, weights):
     return _norm_rows(x[:, 0], weight, bias, eps) @ table
 
 
-@no_grad()
 def decode_step(model, ids, cache, weights):
     """`cached_forward` in evaluation, by few operations where one id of each text is new.  `weights`: see `decode_weights`."""
     if weights is None or ids.shape[1] > 1:
         return cached_forward(model, ids, cache)
-    x = model.token_embedding(ids)
-    if model.position_embedding is not None:
-        x = model.position_embedding(x, start=cache.seq_pos)
-    for layer, arrays in enumerate(weights[:-1]):
+    start, *blocks, head = weights
+    x = start_step(ids, weights=start, at=cache.seq_pos)
+    for layer, arrays in enumerate(blocks):
         x = block_step(x, weights=arrays, cache=cache, layer=layer)
     cache.advance()
-    return head_step(x, weights=weights[-1])
+    return head_step(x, weights=head)
 
 # %% tags=["analysis"]
 compare({"one more, clear": lambda: one_more(cached_forward), "one more, short": lambda: one_more(decode_step, decode_weights(large)),

@@ -466,7 +466,7 @@ FLOPS |= {
     "convolve_input": lambda a, out, settings: convolve_flops((out, a[1]), a[0]),
     "causal_attention": _causal_flops,
     "cached_attention": lambda a, out, settings: attention_flops(a[0].size // a[0].shape[-1] * a[1].shape[-2], a[0].shape[-1]),
-    "block_step": _step_flops, "head_step": _step_flops,
+    "start_step": lambda a, out, settings: out.size * (settings["weights"][1] is not None), "block_step": _step_flops, "head_step": _step_flops,
     "max_along": lambda a, out, settings: out.size * (a[2] - 1), "sum_along": lambda a, out, settings: out.size * (a[2] - 1),
     "scatter_lines": lambda a, out, settings: sum(x.size for x in a),
     "sum_by_id": lambda a, out, settings: a[0].size * (2 * settings["count"] if settings["count"] <= SMALL_TABLE else 1),

@@ -19,7 +19,7 @@ KEEP = "self.q, self.scale = Tensor(pack_int4(q) if bits == 4 else q), Tensor(np
 STORE = "q, scale, _ = quantize_int8(table, axis=0 if per_channel else None, bits=bits)"
 MADE = "made = {id(layer): make(name, layer) for name, layer in model.named_modules()}"
 COPY = "return copy.deepcopy(model, {key: new for key, new in made.items() if new is not None})"
-NOTE = "self.ranges.append(np.percentile(np.asarray(x), (100 - self.percentile, self.percentile)))"
+NOTE = "self.ranges.append(np.percentile(x, (100 - self.percentile, self.percentile)))"
 MEAN = "(sum(lows) / len(lows), sum(highs) / len(highs))"
 RANGE = "low, high = x.min(axis=others, keepdims=axis is not None), x.max(axis=others, keepdims=axis is not None)"
 ALL = "return (min(lows), max(highs)) if self.percentile == 100 else " + MEAN
@@ -108,7 +108,7 @@ MISTAKES = [
     Mistake("observer", "never the mean", ALL, "return min(lows), max(highs)", "the mean of the lows"),
     Mistake("observer", "cuts on top only", "(100 - self.percentile, self.percentile)", "(0, self.percentile)", "on either side"),
     Mistake("observer", "cuts below only", "(100 - self.percentile, self.percentile)", "(100 - self.percentile, 100)", "the percentile-th on top"),
-    Mistake("observer", "cuts nothing", "np.percentile(np.asarray(x), (100 - self.percentile, self.percentile))", "[np.asarray(x).min(), np.asarray(x).max()]", "on either side"),
+    Mistake("observer", "cuts nothing", "np.percentile(x, (100 - self.percentile, self.percentile))", "[x.min(), x.max()]", "on either side"),
 
     Mistake("fake-quantize", "does not clip", "kept = np.clip(at, *_levels(bits))", "kept = at", "clip at the ends"),
     Mistake("fake-quantize", "stays on the grid", ON, "return kept - zero_point, ", "times the scale again"),

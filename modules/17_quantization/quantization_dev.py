@@ -655,10 +655,10 @@ class Observer:
 
     def observe(self, x):
         """Note the range of an array or Tensor."""
-        ### BEGIN SOLUTION
         x = check_array("Observer", x=x)
         if not x.size or x.dtype.kind == "b":
             raise ValueError(f"Observer: at least one number wanted, not {x.dtype} {x.shape}")
+        ### BEGIN SOLUTION
         self.ranges.append(np.percentile(x, (100 - self.percentile, self.percentile)))
         ### END SOLUTION
 

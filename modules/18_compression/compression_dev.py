@@ -34,10 +34,10 @@ from tinytorch.core.activations import log_softmax
 from tinytorch.core.autograd import no_grad
 from tinytorch.core.layers import (
     Linear, Module, Parameter, Sequential, check_array, check_choice, check_kind, check_number, check_whole)
-from tinytorch.core.losses import composed, cross_entropy
+from tinytorch.core.losses import cross_entropy
 from tinytorch.core.optimizers import SGD
 from tinytorch.core.spatial import BatchNorm2d, Conv2d
-from tinytorch.core.tensor import Tensor
+from tinytorch.core.tensor import Tensor, composed
 from tinytorch.core.training import CosineSchedule, Trainer, batches, check_float, check_names, check_path, replace_file
 
 # %% nbgrader={"grade": false, "grade_id": "tools", "locked": true, "schema_version": 3, "solution": false, "task": false}
@@ -155,7 +155,7 @@ def keep_largest(values, sparsity):
         raise ValueError(f"keep_largest: sparsity is the share of the weights that go, from 0 to 1, not {sparsity}")
     ### BEGIN SOLUTION
     order = np.argsort(np.abs(values), axis=None, kind="stable")             # places, the smallest first
-    keep = np.ones(values.size, bool)
+    keep = np.ones_like(order, bool)
     keep[order[:round(sparsity * values.size)]] = False
     return keep.reshape(values.shape)
     ### END SOLUTION

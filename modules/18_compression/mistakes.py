@@ -104,7 +104,6 @@ SIZE, ROWS, SUMS = "the size of a number has no sign", "y = np.zeros(self.shape[
 PLACES = "there are as many places as values"
 EQUIVALENT = [
     *(Equivalent("keep-largest", MARK, MARK.replace("values.size", f"{name}.size"), PLACES) for name in ("order", "keep")),
-    Equivalent("keep-largest", "np.ones(values.size", "np.ones(order.size", PLACES),
     Equivalent("magnitude-prune", EACH, EACH.replace("(a,", "(-a,"), SIZE),
     Equivalent("magnitude-prune", TOGETHER, TOGETHER.replace("(np", "(-np"), SIZE),
     Equivalent("gaps", "places = np.flatnonzero(array)", "places = np.flatnonzero(-array)", SIZE),

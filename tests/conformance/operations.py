@@ -296,11 +296,13 @@ EVERYTHING = OPERATIONS | CREATION
 
 # Public names that are no entry of their own, and why: test_complete.py holds the table to it.
 EXCEPTIONS = {
+    **dict.fromkeys(("refuse", "check_whole", "check_number", "check_kind", "check_choice", "check_sizes", "check_array", "check_sampling",
+                     "check_generate"), "refuse what people type: tests/engine/test_bad_input.py"),
     "scatter_sum": "the gradient of getitem, and tried as that",
     "checkpoint": "computes what its function computes: tests/engine looks at its gradients",
     **dict.fromkeys(("rand", "randn", "manual_seed", "xavier_uniform", "kaiming_uniform"), "random: the modules' tests measure the spread"),
     **dict.fromkeys(("Activation", "Module", "Layer", "Loss", "Parameter", "in_blocks"), "what others are made of"),
-    **dict.fromkeys(("reduce_loss", "paired", "class_targets", "pick", "composed"), "a part of every loss, and tried with them"),
+    **dict.fromkeys(("reduce_loss", "paired", "class_targets", "composed"), "a part of every loss, and tried with them"),
     **dict.fromkeys(("convolve_weight", "convolve_input", "batch_norm_gradient"), "the gradient of another operation, and tried as that"),
     "scatter_lines": "the gradient of a pool, and tried as that",
     **dict.fromkeys(("convolve", "frame", "max_along", "sum_along", "output_size", "patches", "lines", "taps", "in_parts", "rows_of",
@@ -313,8 +315,8 @@ EXCEPTIONS = {
     **dict.fromkeys(("standardize", "norm_gradient"), "a part of the norms, and tried with them"),
     **dict.fromkeys(("MLP", "TransformerBlock", "GPT", "TiedLinear", "next_token_loss"), "tried beside its twin in test_transformer.py"),
     **dict.fromkeys(("initialize_weights", "token_probabilities", "sample_tokens"), "how a GPT begins and writes: test_transformer.py"),
-    **dict.fromkeys(("cached_attention", "block_step", "head_step", "KVCache", "CachedGeneration", "cache_for", "cached_block",
-                     "cached_forward", "decode_weights", "decode_step", "next_tokens", "generate_cached", "enable_kv_cache",
+    **dict.fromkeys(("cached_attention", "start_step", "block_step", "head_step", "KVCache", "CachedGeneration", "cache_for",
+                     "cached_block", "cached_forward", "decode_weights", "decode_step", "next_tokens", "generate_cached", "enable_kv_cache",
                      "disable_kv_cache"),
                     "writing with a cache, without gradients: tests/generation has it beside torch"),
     **dict.fromkeys(("spans", "gelu_into", "in_pieces", "slopes_in_pieces"), "a part of fused operations, and tried with them"),

@@ -35,7 +35,8 @@ RIGHT = {
     "list of one, row, whole":
         "BenchmarkResult.samples  bootstrap_interval.samples  effect_size.a  effect_size.b  percentiles.samples  times",
     "zero":
-        "Dropout.p  GPT.num_layers  KVCache.get.layer  KVCache.update.layer  KnowledgeDistillation.alpha  RandomCrop.padding "
+        "create_sinusoidal_embeddings.embed_dim  create_sinusoidal_embeddings.max_seq_len "
+        " Dropout.p  GPT.num_layers  KVCache.get.layer  KVCache.update.layer  KnowledgeDistillation.alpha  RandomCrop.padding "
         "RandomHorizontalFlip.p  ReduceLROnPlateau.patience  avg_pool2d.padding  beta  col2im.padding  conv2d.padding  cooldown "
         "distillation_loss.alpha  dropout  epochs  factor  im2col.padding  max_new_tokens  max_pool2d.padding  num_workers "
         "output_size.padding  ratio  seed  seq_len  sparsity  warmup",
@@ -44,7 +45,7 @@ RIGHT = {
     "minus, zero": "end_dim  start_dim",
     "whole": "TextDataset.ids  bias",
     "None, zero": "BatchNorm1d.momentum  BatchNorm2d.momentum  max_length  num_samples",
-    "minus, zero, half, huge": "dampening  target",
+    "minus, zero, half, huge": "dampening  kaiming_uniform.a  target",
     "None, zero, half, huge": "RMSNorm.eps  agree  peak",
     "zero, half, huge, list of one, true, one number, six axes": "ReduceLROnPlateau.min_lr",
     "minus, zero, half, huge, nan, inf, list of one, true, one number, six axes": "metric",
@@ -52,7 +53,8 @@ RIGHT = {
     "dict, empty, no list": "allowed_special  callbacks  parameters  transforms",
     "table, whole, nans, infs": "accuracy.logits",
     "half, nan, inf, true, empty, no list, one number, six axes, row, table, whole, nans, infs": "targets",
-    "zero, half, huge, inf": "clip_value  max_norm  norm_type",
+    "zero, half, huge, inf": "clip_value  max_norm",
+    "minus, zero, half, huge, inf": "norm_type",
     "dict": "calls  history  plan  submission",
     "list of one, empty, no list, six axes, row, table, whole, nans, infs": "tensor",
     "None, function": "collate_fn  rotary  transform  Compressor.finetune",

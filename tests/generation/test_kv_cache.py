@@ -109,7 +109,7 @@ def test_an_eps_of_its_own_counts():
     model = gpt()
     model.blocks[0].norm1.eps, model.blocks[1].norm2.eps, model.norm.eps = 0.5, 0.9, 0.7
     assert generate_cached(model, [1, 2], 7, 0).tolist() == model.generate([1, 2], 7, 0).tolist()
-    assert decode_weights(model)[0][-2:] == [0.5, 1e-5] and decode_weights(model)[-1][-1] == 0.7
+    assert decode_weights(model)[1][-2:] == [0.5, 1e-5] and decode_weights(model)[-1][-1] == 0.7
 
 
 # ---- beside torch -------------------------------------------------------------------------------
@@ -313,8 +313,9 @@ def update(layer, key, value):
     (lambda: generate_cached(gpt(), [], 2), ValueError, "prompt"),
     (lambda: generate_cached(gpt(), [1.5], 2), ValueError, "prompt float64"),
     (lambda: generate_cached(gpt(), [1], 2, top_k=0), ValueError, "top_k"),
-    (lambda: generate_cached(gpt(), [V], 2), IndexError, "11"),
-    (lambda: block_step(tt.ones(2, 3, C), weights=decode_weights(gpt())[0], cache=cache_for(gpt(), 2), layer=0), ValueError, "(2, 3, 12)")])
+    (lambda: generate_cached(gpt(), [V], 2), IndexError, "start_step id 11"),
+    (lambda: generate_cached(gpt(), [0, V], 2), IndexError, "embedding id 11"),
+    (lambda: block_step(tt.ones(2, 3, C), weights=decode_weights(gpt())[1], cache=cache_for(gpt(), 2), layer=0), ValueError, "(2, 3, 12)")])
 def test_refused(call, kind, words):
     with pytest.raises(kind) as told:
         call()

@@ -194,3 +194,5 @@ def test_steps_of_a_cache_cost_what_numpy_is_asked_for(monkeypatch):
             model.generate(prompt, 20, temperature=0)
         found += [sum(row["flops"] for row in p.rows() if row["name"] == name) for name in ("block_step", "head_step", "cached_attention")]
     assert min(told) > 0 and told == pytest.approx(counted, rel=0.06)
+    looked_up = [(row["calls"], row["flops"]) for row in p.rows() if row["name"] == "start_step"]
+    assert looked_up == [(19, 19 * 32)], "what is looked up is not computed"

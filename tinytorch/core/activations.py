@@ -44,6 +44,7 @@ def logistic(x):
     >>> logistic(np.array([-1000.0, 0.0, 1000.0]))
     array([0. , 0.5, 1. ])
     """
+    x = x if x.dtype.kind == "f" else x * 1.0                   # whole numbers of one byte have no -x
     e = np.exp(-np.abs(x))
     return np.where(x >= 0, 1.0, e) / (1.0 + e)
 
@@ -151,6 +152,7 @@ def softmax(z, dim=-1):
     >>> softmax(Tensor([0.0, 0.0, math.log(2)]))
     Tensor([0.25, 0.25, 0.5 ])
     """
+    z = z if z.dtype.kind == "f" else z * 1.0
     z = z - z.max(axis=dim, keepdims=True)
     e = np.exp(z)
     return e / e.sum(axis=dim, keepdims=True)                    # (…, n, …) / (…, 1, …)
@@ -164,6 +166,7 @@ def log_softmax(z, dim=-1):
     >>> log_softmax(Tensor([0.0, -200.0]))
     Tensor([   0., -200.])
     """
+    z = z if z.dtype.kind == "f" else z * 1.0
     z = z - z.max(axis=dim, keepdims=True)
     return z - np.log(np.exp(z).sum(axis=dim, keepdims=True))    # (…, n, …) - (…, 1, …)
 

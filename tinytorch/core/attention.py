@@ -16,8 +16,7 @@ import numpy as np
 from .activations import softmax
 from .autograd import gradient, run
 from .layers import Linear, Module, check_kind, check_whole
-from .losses import composed
-from .tensor import Tensor, broadcast_shape, cat, op, where
+from .tensor import Tensor, broadcast_shape, cat, composed, op, where
 
 # %% ../../modules/12_attention/attention_dev.py #attention-loops
 def attention_loops(q, k, v):

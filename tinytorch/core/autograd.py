@@ -351,7 +351,7 @@ def _(g, dim, shape):
     return spread(g * (g.size / max(math.prod(shape), 1)), shape, dim)
 
 
-# %% ../../modules/05_autograd/autograd_dev.py #ef460e3e
+# %% ../../modules/05_autograd/autograd_dev.py #aa4a9cd4
 @op
 def scatter_sum(g, *, key, shape):
     """Zeros of `shape`, with `g` added at `key`: what was indexed twice gets both."""
@@ -421,7 +421,7 @@ gradient(gelu)(lambda g, x, approximate: _gelu_gradient(g, x, approximate=approx
 def _(g, p, places, keep, reduction, label_smoothing):
     dim = min(p.ndim - 1, 1)                                     # the classes'
     d = p - label_smoothing / p.shape[dim]                       # p minus what was wanted
-    np.put_along_axis(d, places, np.take_along_axis(d, places, dim) - (1 - label_smoothing), dim)
+    d[places] -= 1 - label_smoothing
     g = np.expand_dims(g, dim) if reduction == "none" else g / int(keep.sum()) if reduction == "mean" else g
     d *= np.where(keep, g, 0.0)
     return d

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['BinaryCrossEntropyLoss', 'paired', 'reduce_loss', 'mse_loss', 'Loss', 'MSELoss', 'l1_loss', 'huber_loss',
-           'class_targets', 'pick', 'nll_loss', 'cross_entropy', 'clamped_log', 'binary_cross_entropy', 'softplus',
+           'class_targets', 'nll_loss', 'cross_entropy', 'clamped_log', 'binary_cross_entropy', 'softplus',
            'binary_cross_entropy_with_logits', 'L1Loss', 'HuberLoss', 'NLLLoss', 'CrossEntropyLoss', 'BCELoss',
            'BCEWithLogitsLoss']
 
@@ -109,11 +109,11 @@ def huber_loss(prediction, target, *, reduction="mean", delta=1.0):
     return reduce_loss(where(size <= delta, 0.5 * difference * difference, delta * (size - 0.5 * delta)), reduction)
 
 
-# %% ../../modules/04_losses/losses_dev.py #f81cba6e
+# %% ../../modules/04_losses/losses_dev.py #4ef05174
 def class_targets(scores, targets, ignore_index):
-    """(dim, targets, keep) for scores (N, C, …) or (C,): the axis of the classes, then which class and whether it counts, (N, 1, …).
+    """(dim, places, keep) for scores (N, C, …) or (C,): the axis of the classes; the key of the right ones, scores[places] (N, 1, …); which of them count.
 
-    Ignored targets come back as class 0, so that they can be looked up.  TypeError, ValueError, IndexError for targets that do not fit.
+    Ignored targets are looked up as class 0.  TypeError, ValueError, IndexError for targets that do not fit.
     """
     dim, targets = min(scores.ndim - 1, 1), np.asarray(targets)
     if scores.dtype.kind != "f" or dim < 0:
@@ -129,14 +129,10 @@ def class_targets(scores, targets, ignore_index):
     wrong = targets[keep & ((targets < 0) | (targets >= classes))]
     if wrong.size:
         raise IndexError(f"target {wrong[0]} is not one of the {classes} classes, which are numbered from 0")
-    return dim, np.expand_dims(np.where(keep, targets, 0), dim), np.expand_dims(keep, dim)
-
-
-def pick(scores, dim, places):
-    """The numbers of a Tensor (N, C, …) at `places` (N, 1, …) along axis `dim` -> (N, 1, …).  As `torch.gather`."""
-    key = list(np.ogrid[tuple(slice(n) for n in places.shape)])          # row numbers, column numbers, …
-    key[dim] = places
-    return scores[tuple(key)]
+    shape = (*fitting[:dim], 1, *fitting[dim:])                           # (N, 1, …)
+    places = list(np.indices(shape, sparse=True))                        # row numbers, column numbers, …
+    places[dim] = np.where(keep, targets, 0).reshape(shape)
+    return dim, tuple(places), keep.reshape(shape)
 
 # %% ../../modules/04_losses/losses_dev.py #nll-loss
 @composed
@@ -150,7 +146,7 @@ def nll_loss(log_probs, targets, *, ignore_index=-100, reduction="mean"):
     """
     log_probs = log_probs if isinstance(log_probs, Tensor) else Tensor(log_probs)
     dim, places, keep = class_targets(log_probs, targets, ignore_index)
-    loss = where(keep, -pick(log_probs, dim, places), 0.0)               # (N, 1, …)
+    loss = where(keep, -log_probs[places], 0.0)                         # (N, 1, …)
     return reduce_loss(loss.squeeze(dim), reduction, keep.sum())
 
 
@@ -167,9 +163,9 @@ def cross_entropy(logits, targets, *, ignore_index=-100, reduction="mean", label
     """
     if not 0 <= label_smoothing <= 1:
         raise ValueError(f"label_smoothing must be between 0 and 1, not {label_smoothing}")
-    dim, places, keep = class_targets(logits, targets, ignore_index)     # places, keep: (N, 1, …)
+    dim, places, keep = class_targets(logits, targets, ignore_index)     # z[places], keep: (N, 1, …)
     z = logits - logits.max(axis=dim, keepdims=True)
-    wanted = (1 - label_smoothing) * np.take_along_axis(z, places, dim)
+    wanted = (1 - label_smoothing) * z[places]
     if label_smoothing:
         wanted += label_smoothing * z.mean(axis=dim, keepdims=True)
     total = np.exp(z, out=z).sum(axis=dim, keepdims=True)                # from here on z is exp(z)
@@ -211,6 +207,7 @@ def softplus(z):
     >>> softplus(Tensor([-1000.0, 0.0, 1000.0]))
     Tensor([0.0000e+00, 6.9315e-01, 1.0000e+03])
     """
+    z = z if z.dtype.kind == "f" else z * 1.0                    # whole numbers of one byte have no -z
     return np.maximum(z, 0) + np.log1p(np.exp(-np.abs(z)))
 
 

@@ -18,8 +18,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 
 from .autograd import bare, gradient, run
 from .layers import MOST, Module, Parameter, check_kind, check_number, check_whole, kaiming_uniform
-from .losses import composed
-from .tensor import Tensor, flatten, ones, op, stack, unsqueeze, zeros        # noqa: F401
+from .tensor import Tensor, composed, flatten, ones, op, stack, unsqueeze, zeros        # noqa: F401
 
 _all_ = ["flatten"]                     # module 01's, which networks of pictures need
 

@@ -119,7 +119,7 @@ def settle(data, arrays):
     known = data.dtype.kind != "f" or any(isinstance(a, np.ndarray) and a.dtype == data.dtype for a in arrays)
     return data if known else data.astype(float32, copy=False)      # of truth values and bytes NumPy makes float16
 
-# %% ../../modules/01_tensor/tensor_dev.py #1bbd3420
+# %% ../../modules/01_tensor/tensor_dev.py #101b6a0e
 # 2. Names
 SYMBOLS = {"add": "+", "subtract": "-", "multiply": "*", "divide": "/", "power": "**", "matmul": "@"}
 
@@ -136,7 +136,7 @@ def named(error, op, args):
             broadcast_shape(*shapes)
         except ValueError as better:
             error = better
-    kind = next(k for k in (IndexError, TypeError, ValueError, AttributeError) if isinstance(error, k))
+    kind = next((k for k in (IndexError, TypeError, AttributeError) if isinstance(error, k)), ValueError)
     met = (f" {sign} " if sign else ", ").join(map(str, shapes))
     said = str(error).replace("range object index", "dim").removeprefix(f"{name}: ")     # we look axes up in a range
     return kind(": ".join(filter(None, [name, met, said])))
@@ -147,7 +147,7 @@ def composed(function):
     def named_function(*args, **settings):
         try:
             return function(*args, **settings)
-        except (ValueError, TypeError, IndexError, AttributeError) as error:
+        except (ValueError, TypeError, IndexError, AttributeError, OverflowError) as error:
             raise named(error, function, args) from error
     return named_function
 
@@ -180,7 +180,7 @@ def through(op, run, arrays, params):
         call = functools.partial(watch, call, op)
     return call(arrays, params)
 
-# %% ../../modules/01_tensor/tensor_dev.py #61238dcd
+# %% ../../modules/01_tensor/tensor_dev.py #09789eed
 def op(forward):
     """Lift a function of arrays to Tensors: the one door through which every operation passes.
 
@@ -208,7 +208,7 @@ def op(forward):
                 data, extra = data
             if type(data) is not np.ndarray or data.dtype is not float32:
                 data = settle(data, arrays)
-        except (ValueError, TypeError, IndexError, AttributeError) as error:
+        except (ValueError, TypeError, IndexError, AttributeError, OverflowError) as error:
             raise named(error, lifted, arrays) from error
         out = new(Tensor)                                        # wrap
         out.data, out.grad, out.hooks = data, None, None

@@ -8,6 +8,6 @@ import tinytorch
 __getattr__, __dir__ = tinytorch.lazy(__name__, {
     "tinytorch.generation.kv_cache": """
         CachedGeneration KVCache block_step cache_for cached_attention cached_block cached_forward decode_step
-        decode_weights disable_kv_cache enable_kv_cache generate_cached head_step next_tokens
+        decode_weights disable_kv_cache enable_kv_cache generate_cached head_step next_tokens start_step
     """,
 }, "kv_cache")

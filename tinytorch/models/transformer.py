@@ -20,8 +20,8 @@ from ..core.attention import MultiHeadAttention
 from ..core.autograd import gradient, no_grad
 from ..core.layers import (
     Dropout, Linear, Module, Parameter, check_array, check_choice, check_kind, check_number, check_sizes, check_whole, linear)
-from ..core.losses import composed, cross_entropy
-from ..core.tensor import Tensor, default_generator, float64, int64, ones, op, randn, zeros
+from ..core.losses import cross_entropy
+from ..core.tensor import Tensor, composed, default_generator, float64, int64, ones, op, randn, zeros
 from ..core.training import replace_file
 from ..text.embeddings import Embedding, LearnedPositionalEmbedding, PositionalEncoding, RotaryEmbedding
 

@@ -15,7 +15,7 @@ __getattr__, __dir__ = tinytorch.lazy(__name__, {
     """,
     "tinytorch.core.losses": """
         binary_cross_entropy binary_cross_entropy_with_logits clamped_log class_targets cross_entropy huber_loss l1_loss
-        mse_loss nll_loss paired pick reduce_loss softplus
+        mse_loss nll_loss paired reduce_loss softplus
     """,
     "tinytorch.core.spatial": """
         adaptive_avg_pool2d avg_pool2d batch_norm batch_norm_gradient by_group col2im conv1d conv2d conv2d_loops

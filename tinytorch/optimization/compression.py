@@ -23,10 +23,10 @@ from ..core.activations import log_softmax
 from ..core.autograd import no_grad
 from ..core.layers import (
     Linear, Module, Parameter, Sequential, check_array, check_choice, check_kind, check_number, check_whole)
-from ..core.losses import composed, cross_entropy
+from ..core.losses import cross_entropy
 from ..core.optimizers import SGD
 from ..core.spatial import BatchNorm2d, Conv2d
-from ..core.tensor import Tensor
+from ..core.tensor import Tensor, composed
 from ..core.training import CosineSchedule, Trainer, batches, check_float, check_names, check_path, replace_file
 
 # %% ../../modules/18_compression/compression_dev.py #57d43a41
@@ -63,7 +63,7 @@ def keep_largest(values, sparsity):
     if not 0 <= sparsity <= 1:
         raise ValueError(f"keep_largest: sparsity is the share of the weights that go, from 0 to 1, not {sparsity}")
     order = np.argsort(np.abs(values), axis=None, kind="stable")             # places, the smallest first
-    keep = np.ones(values.size, bool)
+    keep = np.ones_like(order, bool)
     keep[order[:round(sparsity * values.size)]] = False
     return keep.reshape(values.shape)
 

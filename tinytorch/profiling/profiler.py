@@ -157,7 +157,7 @@ def attention_flops(scores, head_dim):
     return scores * (4 * head_dim + 7)
 
 
-# %% ../../modules/15_profiling/profiling_dev.py #24ef2d6e
+# %% ../../modules/15_profiling/profiling_dev.py #162ac3f4
 def _taken(n):
     return lambda a, out, settings: n * a[0].size                # n for each number of the first input
 
@@ -196,7 +196,7 @@ FLOPS |= {
     "convolve_input": lambda a, out, settings: convolve_flops((out, a[1]), a[0]),
     "causal_attention": _causal_flops,
     "cached_attention": lambda a, out, settings: attention_flops(a[0].size // a[0].shape[-1] * a[1].shape[-2], a[0].shape[-1]),
-    "block_step": _step_flops, "head_step": _step_flops,
+    "start_step": lambda a, out, settings: out.size * (settings["weights"][1] is not None), "block_step": _step_flops, "head_step": _step_flops,
     "max_along": lambda a, out, settings: out.size * (a[2] - 1), "sum_along": lambda a, out, settings: out.size * (a[2] - 1),
     "scatter_lines": lambda a, out, settings: sum(x.size for x in a),
     "sum_by_id": lambda a, out, settings: a[0].size * (2 * settings["count"] if settings["count"] <= SMALL_TABLE else 1),
