@@ -266,7 +266,7 @@ def blocks(p, g, *kept, decay=0.0):
     [1. 2.] [10.5 21. ]
     """
     arrays = [p, g, *kept]
-    if all(a.flags.c_contiguous for a in arrays):                # else they are cut along their first axis
+    if p.ndim != 1 and all(a.flags.c_contiguous for a in arrays):  # else they are cut along their first axis
         arrays = [a.reshape(-1) for a in arrays]
     n = len(arrays[0])
     rows = max(1, BLOCK_SIZE * n // max(p.size, 1))              # flat: BLOCK_SIZE
@@ -796,10 +796,12 @@ def _state_dict(self):
 
 def _load_state_dict(self, saved):
     """Go on from `saved`, as from `state_dict()` of ours or torch's.  ValueError where it does not fit; nothing is changed then."""
-    check_kind(type(self).__name__, Mapping, saved=saved)
+    name = type(self).__name__
+    check_kind(name, Mapping, saved=saved)
     if missing := {"state", "param_groups"} - saved.keys():
-        raise ValueError(f"{type(self).__name__}: this state does not fit: {', '.join(sorted(missing))} missing")
-    name, groups = type(self).__name__, saved["param_groups"]
+        raise ValueError(f"{name}: this state does not fit: {', '.join(sorted(missing))} missing")
+    groups = saved["param_groups"]
+    check_kind(name, Mapping, state=saved["state"])
     theirs, here = ([len(group["params"]) for group in some] for some in (groups, self.param_groups))
     if theirs != here:
         raise ValueError(f"{name}: saved were groups of {theirs} parameters, and here are groups of {here}")
@@ -807,10 +809,13 @@ def _load_state_dict(self, saved):
     entries = {i: {key: x for key, x in kept.items() if x is not None} for i, kept in saved["state"].items()}
     wrong = [f"{key} is missing" for old in groups for key in self.defaults if key not in old]
     wrong += [f"{key} was on" for old in groups for key in ("amsgrad", "centered", "maximize") if old.get(key)]
-    wrong += [f"{key} of parameter {i} has shape {np.shape(x)}, not {params[i].shape}" for i, kept in entries.items()
+    wrong += [f"there is no parameter {i}" for i in entries.keys() - params]
+    wrong += [f"{key} of parameter {i} has shape {np.shape(x)}, not {params[i].shape}" for i, kept in entries.items() if i in params
               for key, x in kept.items() if key != "step" and np.shape(x) != params[i].shape]
     if wrong:
         raise ValueError(f"{name}: this state does not fit: {'; '.join(wrong)}")
+    for old in groups:
+        settings_checked(name, old)
     ### BEGIN SOLUTION
     self.state = {params[i]: {key: int(x) if key == "step" else np.array(x, params[i].dtype) for key, x in kept.items()}
                   for i, kept in entries.items()}

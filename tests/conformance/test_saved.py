@@ -216,3 +216,25 @@ def test_ours_goes_on_where_torch_stopped(definition):
     np.testing.assert_allclose(got, want, rtol=1e-8)
     for p, q, turn in both.pairs:
         np.testing.assert_allclose(p.numpy(), q.detach().numpy().T if turn else q.detach().numpy(), rtol=1e-6, atol=1e-9)
+
+
+SPOILED = {
+    "a negative rate": (lambda state: state["param_groups"][0].update(lr=-3), ValueError, "lr .* not -3"),
+    "no row of betas": (lambda state: state["param_groups"][0].update(betas=3), TypeError, "betas must be two numbers"),
+    "a parameter too many": (lambda state: state["state"].update({7: {}}), ValueError, "no parameter 7"),
+    "other numbers": (lambda state: state["param_groups"][0].update(params=[5]), ValueError, "no parameter 0"),
+    "a list for a table": (lambda state: state.update(state=[1]), TypeError, "state must be a Mapping")}
+
+
+@pytest.mark.parametrize("way", SPOILED)
+def test_a_state_of_an_optimizer_that_makes_no_sense_changes_nothing(way):
+    spoil, kind, words = SPOILED[way]
+    w = tt.Tensor([1.0, 2.0], requires_grad=True)
+    w.grad = tt.ones(2)
+    optimizer = tt.Adam([w])
+    optimizer.step()
+    state, before = optimizer.state_dict(), str(optimizer.state_dict())
+    spoil(state)
+    with pytest.raises(kind, match=f"^Adam: .*{words}"):
+        optimizer.load_state_dict(state)
+    assert str(optimizer.state_dict()) == before
