@@ -189,8 +189,8 @@ def with_gradients(*grads):
 A loss is good to descend on; people ask how often the network is *right*.
 
 **Your turn.** The class with the largest logit is the answer. Logits are `(n, classes)` or `(n, classes, …)`, targets `(n,)` or `(n, …)`: the
-classes lie on axis 1. Targets that are no integers, or have the shape of the logits, are no classes: then the answer is None. Arrays and Tensors
-come in; `np.asarray` takes both.
+classes lie on axis 1. Targets that are no integers, or have the shape of the logits, are no classes: then the answer is None. `check_array` makes
+arrays of Tensors and lists.
 """
 
 # %% nbgrader={"grade": false, "grade_id": "accuracy", "locked": false, "schema_version": 3, "solution": true, "task": false}
@@ -203,7 +203,6 @@ def accuracy(logits, targets):
     """
     logits, targets = check_array("accuracy", logits=logits, targets=targets)
     ### BEGIN SOLUTION
-    logits, targets = np.asarray(logits), np.asarray(targets)
     if targets.dtype.kind not in "iu" or targets.shape == logits.shape:
         return None
     if logits.shape[:1] + logits.shape[2:] != targets.shape:

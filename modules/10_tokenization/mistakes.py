@@ -141,8 +141,8 @@ MISTAKES = [
 JOINED_SPECIAL = f"ids += {SPECIAL}"
 
 EQUIVALENT = [
-    Equivalent("learn-merges", "if new in made:", "if True:",
-               "older pairs come into the heap once more, with the number that they have: only more work"),
+    *(Equivalent("learn-merges", old, new, "older pairs come into the heap once more, with the number that they have: only more work")
+      for old, new in (("if new in made:", "if True:"), ("for made in fresh:", "for made in where:"))),
     Equivalent("encode", JOINED_SPECIAL, JOINED_SPECIAL.replace("k % 2", "-k % 2"), "-k is odd where k is"),
     Equivalent("encode", JOINED_SPECIAL, JOINED_SPECIAL.replace("k % 2", "k % -2"), "the rest is -1 then, which is true as well"),
 ]

@@ -155,9 +155,10 @@ def keep_largest(values, sparsity):
         raise ValueError(f"keep_largest: sparsity is the share of the weights that go, from 0 to 1, not {sparsity}")
     ### BEGIN SOLUTION
     order = np.argsort(np.abs(values), axis=None, kind="stable")             # places, the smallest first
-    keep = np.ones_like(order, bool)
-    keep[order[:round(sparsity * values.size)]] = False
-    return keep.reshape(values.shape)
+    gone = order[:round(sparsity * len(order))]
+    keep = np.ones(values.shape, bool)
+    keep.flat[gone] = False
+    return keep
     ### END SOLUTION
 
 # %% nbgrader={"grade": true, "grade_id": "test-keep-largest", "locked": true, "points": 10, "schema_version": 3, "solution": false, "task": false}
@@ -169,7 +170,7 @@ def test_unit_keep_largest():
         "True means that it stays": rank < 3, "small means near 0: compare sizes, np.abs": values > np.median(values),
         "the smallest go, not the largest": rank < 3, "truth values of the shape of `values`": (rank >= 3).ravel()},
         hint="sort by np.abs(values), mark the first round(sparsity · n)",
-        raises={IndexError: "axis=None sorts the whole array; mark places in a flat array, then reshape"})
+        raises={IndexError: "axis=None sorts the whole array: its places are those of keep.flat"})
     expect.same(lambda: keep_largest(values, 0.6), rank >= 4, "0.6 of six are 3.6, so four go", mistaken={"round, do not cut off": rank >= 3})
     expect.same(lambda: keep_largest(values, 0.7), rank >= 4, "0.7 of six are 4.2, so four go", mistaken={"round to the nearest": rank >= 5})
     equal = np.array([2.0, -2.0, 2.0, 2.0, 1.0])

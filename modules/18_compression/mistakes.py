@@ -3,8 +3,8 @@
 from tito.dev.checks.mistake import Equivalent, Mistake
 
 ORDER = 'order = np.argsort(np.abs(values), axis=None, kind="stable")'
-COUNT = "round(sparsity * values.size)"
-MARK = f"keep[order[:{COUNT}]] = False"
+COUNT = "round(sparsity * len(order))"
+GONE = f"order[:{COUNT}]"
 ZERO = "self.parameters[name].data[~keep] = 0.0"
 TOGETHER = "together = keep_largest(np.concatenate([a.ravel() for a in arrays]), sparsity)"
 EACH = "keep = [keep_largest(a, sparsity) for a in arrays]"
@@ -25,12 +25,12 @@ SOFT = "(log_p.exp() * (log_p - log_q)).sum(dim=-1).mean()"
 LOSS = "alpha * temperature * temperature * soft + (1 - alpha) * cross_entropy(student_logits, targets)"
 
 MISTAKES = [
-    Mistake("keep-largest", "marks what goes", MARK, f"keep[order[{COUNT}:]] = False", "True means that it stays"),
+    Mistake("keep-largest", "marks what goes", GONE, f"order[{COUNT}:]", "True means that it stays"),
     Mistake("keep-largest", "signed", "np.abs(values)", "values", "compare sizes, np.abs"),
-    Mistake("keep-largest", "flat", "keep.reshape(values.shape)", "keep", "of the shape of"),
-    Mistake("keep-largest", "cuts off", COUNT, "int(sparsity * values.size)", "round, do not cut off"),
-    Mistake("keep-largest", "rounds up", COUNT, "int(np.ceil(sparsity * values.size))", "round to the nearest"),
-    Mistake("keep-largest", "a limit", MARK + "\n    return keep.reshape(values.shape)",
+    Mistake("keep-largest", "flat", "np.ones(values.shape, bool)", "np.ones(values.size, bool)", "of the shape of"),
+    Mistake("keep-largest", "cuts off", COUNT, "int(sparsity * len(order))", "round, do not cut off"),
+    Mistake("keep-largest", "rounds up", COUNT, "int(np.ceil(sparsity * len(order)))", "round to the nearest"),
+    Mistake("keep-largest", "a limit", f"gone = {GONE}",
             f"sizes = np.sort(np.abs(values), axis=None)\n    return np.abs(values) > sizes[max({COUNT} - 1, 0)]", "treats all equal ones alike"),
     Mistake("keep-largest", "the last of equal ones", ORDER, 'order = np.argsort(-np.abs(values), axis=None, kind="stable")[::-1]',
             "keeps equal ones in their order"),
@@ -101,9 +101,7 @@ MISTAKES = [
 ]
 
 SIZE, ROWS, SUMS = "the size of a number has no sign", "y = np.zeros(self.shape[0], products.dtype)", "sizes = " + SIZES
-PLACES = "there are as many places as values"
 EQUIVALENT = [
-    *(Equivalent("keep-largest", MARK, MARK.replace("values.size", f"{name}.size"), PLACES) for name in ("order", "keep")),
     Equivalent("magnitude-prune", EACH, EACH.replace("(a,", "(-a,"), SIZE),
     Equivalent("magnitude-prune", TOGETHER, TOGETHER.replace("(np", "(-np"), SIZE),
     Equivalent("gaps", "places = np.flatnonzero(array)", "places = np.flatnonzero(-array)", SIZE),

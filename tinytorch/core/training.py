@@ -51,7 +51,6 @@ def accuracy(logits, targets):
     0.75
     """
     logits, targets = check_array("accuracy", logits=logits, targets=targets)
-    logits, targets = np.asarray(logits), np.asarray(targets)
     if targets.dtype.kind not in "iu" or targets.shape == logits.shape:
         return None
     if logits.shape[:1] + logits.shape[2:] != targets.shape:

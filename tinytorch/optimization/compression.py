@@ -63,9 +63,10 @@ def keep_largest(values, sparsity):
     if not 0 <= sparsity <= 1:
         raise ValueError(f"keep_largest: sparsity is the share of the weights that go, from 0 to 1, not {sparsity}")
     order = np.argsort(np.abs(values), axis=None, kind="stable")             # places, the smallest first
-    keep = np.ones_like(order, bool)
-    keep[order[:round(sparsity * values.size)]] = False
-    return keep.reshape(values.shape)
+    gone = order[:round(sparsity * len(order))]
+    keep = np.ones(values.shape, bool)
+    keep.flat[gone] = False
+    return keep
 
 
 # %% ../../modules/18_compression/compression_dev.py #masks
