@@ -166,6 +166,8 @@ STACKED = "NumPy makes the same array of it, more slowly"
 FOUR_BYTES = "four bytes are refused in any case: an array without axes has one pixel"
 
 EQUIVALENT = [
+    *(Equivalent("random-split", line, line.replace("lengths", "counts"), "`counts` are the lengths that came, as an array")
+      for line in ("if any(length < 0 for length in lengths):", "if math.isclose(sum(lengths), 1):")),
     Equivalent("tensor-dataset", "return len(self.tensors[0])", "return len(self.tensors[-1])", ONE),
     Equivalent("tensor-dataset", PARTS, PARTS.replace("t.data[index]", "t[index]"), "Tensor(…) takes a Tensor's numbers without its history"),
     Equivalent("batch-sampler", "if len(batch) == self.batch_size:", "if len(batch) >= self.batch_size:", "it is never longer"),

@@ -130,6 +130,7 @@ CUT = "z = np.where(z < np.sort(z)[..., -top_k, None], -np.inf, z)"
 ZEROED, LEAST = "p = np.where(p < least, 0.0, p)", "least = np.where(before < top_p, best, 1.0).min(axis=-1, keepdims=True)"
 DIVIDED = "the chances of a row are divided by their sum, which has the same sign"
 EQUIVALENT = [
+    Equivalent("initialize", "if p.ndim == 1:", "if p.ndim <= 1:", "no parameter of these blocks is a single number"),
     Equivalent("standardize", SCALE, SCALE.replace("away * away", "x * away"), CENTER_0),
     Equivalent("standardize", SCALE, SCALE.replace("away * away", "away * x"), CENTER_0),
     Equivalent("initialize", STD, STD.replace("else 0.02", "else -0.02"), EVEN),
