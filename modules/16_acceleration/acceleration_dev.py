@@ -41,7 +41,7 @@ from tinytorch.core.losses import cross_entropy
 from tinytorch.core.optimizers import SGD, Optimizer
 from tinytorch.core.tensor import Tensor, float32, matmul, op
 from tinytorch.core.training import accuracy
-from tinytorch.data.loader import load_digits
+from tinytorch.data.loader import TensorDataset, load_digits
 from tinytorch.profiling.profiler import FLOPS, attainable, compare, machine_peak, peak_memory, profile, seconds_text, standing, watching
 
 # %% nbgrader={"grade": false, "grade_id": "tools", "locked": true, "schema_version": 3, "solution": false, "task": false}
@@ -253,10 +253,13 @@ def unfused_gelu(x):
     """GELU in its short form, operation by operation: a Tensor of any shape.  Nine of them, each with an array of its own."""
     return 0.5 * x * (1.0 + tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x * x * x)))
 
-def analyze_arithmetic_intensity(n=512, rounds=5):
-    """Some operations and their limits: {name: {"flops", "bytes", "intensity", "gflops", "limit", "bound"}}; prints a table."""
+def analyze_arithmetic_intensity(n=512, rounds=5, peak=None):
+    """Some operations and their limits: {name: {"flops", "bytes", "intensity", "gflops", "limit", "bound"}}; prints a table.
+
+    `peak`: as of `machine_peak`, which is measured unless it is given.
+    """
     check_whole("analyze_arithmetic_intensity", n=n)
-    rng, peak, rows = np.random.default_rng(0), machine_peak(), {}
+    rng, peak, rows = np.random.default_rng(0), peak or machine_peak(), {}
     a, b, x, row = (Tensor(rng.standard_normal(shape, dtype=float32)) for shape in ((n, n), (n, n), (16 * n, n), (1, n)))
     works = {"x + x": lambda: x + x, "unfused_gelu(x)": lambda: unfused_gelu(x), "fused_gelu(x)": lambda: fused_gelu(x),
              "row @ a": lambda: vectorized_matmul(row, a), "a @ b": lambda: vectorized_matmul(a, b)}
@@ -1044,11 +1047,11 @@ def _reader(width, depth, generator=None):
     sizes = [64, *[width] * depth, 10]
     return Sequential(*[part for n, m in zip(sizes, sizes[1:]) for part in (Linear(n, m, generator=generator), ReLU())][:-1])
 
-def analyze_mixed_precision_benefits(steps=60, width=256, rounds=5):
-    """Handwriting, learned in three precisions: {dtype: {"loss", "accuracy", "kept_bytes", "step_s", "skipped"}}; prints a table."""
-    images, labels = (np.asarray(t) for t in load_digits().tensors)
-    mixed = np.random.default_rng(0).permutation(len(labels))
-    train, held_out = ((Tensor(images[part].reshape(-1, 64)), labels[part]) for part in (mixed[:1437], mixed[1437:]))
+def analyze_mixed_precision_benefits(steps=60, width=256, rounds=5, digits=None):
+    """Handwriting (`digits`: load_digits()), learned in three precisions: {dtype: {"loss", "accuracy", "kept_bytes", "step_s", "skipped"}}; prints a table."""
+    images, labels = (np.asarray(t) for t in (load_digits() if digits is None else digits).tensors)
+    mixed, count = np.random.default_rng(0).permutation(len(labels)), len(labels) * 4 // 5
+    train, held_out = ((Tensor(images[part].reshape(-1, 64)), labels[part]) for part in (mixed[:count], mixed[count:]))
     trainers, rows = {}, {}
     for dtype in ("float32", "float16", "bfloat16"):
         model = _reader(width, 3, np.random.default_rng(0))
@@ -1075,8 +1078,8 @@ does not. Now all techniques of this module, each against what it replaces, from
 
 # %%
 #| export
-def analyze_acceleration_decision_framework(rounds=3):
-    """Each technique against what it replaces, at several sizes: {technique: {size: {"speedup", "memory"}}}; prints where it pays.
+def analyze_acceleration_decision_framework(rounds=3, largest=2048):
+    """Each technique against what it replaces, at sizes up to `largest`: {technique: {size: {"speedup", "memory"}}}; prints where it pays.
 
     "memory" is the peak before over the peak after.
     """
@@ -1098,7 +1101,7 @@ def analyze_acceleration_decision_framework(rounds=3):
         "tiles for a product of halves": ((4, 16, 64, 256), halves),
         "halves kept in a training step": ((32, 512, 2048), lambda n, a: (step(n, "float32"), step(n, "bfloat16")))}
     rows = {name: {} for name in techniques}
-    for name, n, make in [(name, n, make) for name, (sizes, make) in techniques.items() for n in sizes]:
+    for name, n, make in [(name, n, make) for name, (sizes, make) in techniques.items() for n in sizes if n <= largest]:
         before, after = make(n, numbers(n, n))
         times = compare({"before": before, "after": after}, 1, rounds)
         speedup, memory = times["before"].median / times["after"].median, peak_memory(before) / max(peak_memory(after), 1)
@@ -1141,6 +1144,12 @@ def test_module():
     a, b = (Tensor(rng.normal(size=(5, 5)), True, float64) for _ in range(2))
     expect.true(lambda: gradcheck(lambda a, b: fuse(lambda a, b: np.tanh(a * b) - a)(tiled_matmul(a, b, 2), vectorized_matmul(a, b)), [a, b]),
                 "all have gradients")
+    digits = TensorDataset(rng.random((10, 8, 8)), np.arange(10))
+    expect.same(lambda: list(analyze_vectorization_scaling((2,), 1)), [2], "loops and one call are compared")
+    expect.same(lambda: len(analyze_arithmetic_intensity(4, 1, (1e9, 1e9))), 5, "five operations have their limits")
+    expect.same(lambda: list(analyze_mixed_precision_benefits(1, 4, 1, digits)), ["float32", "float16", "bfloat16"], "so have three precisions")
+    expect.same(lambda: [len(sizes) for sizes in analyze_acceleration_decision_framework(1, 32).values()], [3, 2, 0, 2, 1], "and all techniques")
+
 test_module()
 
 # %% [markdown]

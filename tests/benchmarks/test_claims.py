@@ -10,6 +10,7 @@ import pytest
 import tinytorch as tt
 from benchmarks import claimed, claims
 from benchmarks.claims import Claim, Figure, lines
+from tinytorch.generation import kv_cache
 
 if not tt.built("benchmarking.benchmark"):
     pytest.skip("benchmarking.benchmark is not exported yet", allow_module_level=True)
@@ -51,11 +52,11 @@ def wide(layer, bits=8):
     return copy.deepcopy(layer)
 
 
-placed = tt.LearnedPositionalEmbedding.forward
+start = kv_cache.start_step
 KNOCKED = [
     ("vectorised", "vectorized_matmul", lambda a, b: tt.Tensor(a + b), ""),
     ("quantised", "QuantizedLinear", wide, "less memory than float64"),
-    ("cached", "LearnedPositionalEmbedding.forward", lambda self, x, start=0: placed(self, x), "the same"),
+    ("cached", "generation.kv_cache.start_step", lambda ids, weights, at: start(ids, weights=weights, at=0), "the same"),
     ("pruned", "Masks.apply", lambda self: self, "zero"),
     ("pruned", "load_sparse", lambda model, path: model, "zero"),
     ("fused", "fused_gelu", lambda x: tt.unfused_gelu(x), "less memory"),
@@ -68,8 +69,7 @@ KNOCKED = [
 
 @pytest.mark.parametrize(("name", "part", "broken", "word"), KNOCKED, ids=[f"{k[0]}-{k[1]}" for k in KNOCKED])
 def test_a_part_that_is_not_what_it_says_fails_its_claim(capsys, monkeypatch, name, part, broken, word):
-    owner, _, attribute = part.rpartition(".")
-    monkeypatch.setattr(getattr(tt, owner) if owner else tt, attribute, broken)
+    monkeypatch.setattr(f"tinytorch.{part}", broken)
     code, told = run(capsys, name)
     assert code == 1
     if word:

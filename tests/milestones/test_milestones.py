@@ -161,8 +161,9 @@ import tinytorch.optimization.quantization as module
 fine = module.quantize
 module.quantize = lambda *args, **settings: fine(*args, **settings) // 4 * 4"""
 UNPLACED = """
-placed = tt.LearnedPositionalEmbedding.forward
-tt.LearnedPositionalEmbedding.forward = lambda self, x, start=0: placed(self, x)"""
+import tinytorch.generation.kv_cache as cache
+start = cache.start_step
+cache.start_step = lambda ids, weights, at: start(ids, weights=weights, at=0)"""
 WHOLE = """
 import contextlib
 tt.autocast = lambda *settings: contextlib.nullcontext()"""

@@ -31,7 +31,7 @@ from ..core.losses import cross_entropy
 from ..core.optimizers import SGD, Optimizer
 from ..core.tensor import Tensor, float32, matmul, op
 from ..core.training import accuracy
-from ..data.loader import load_digits
+from ..data.loader import TensorDataset, load_digits
 from ..profiling.profiler import FLOPS, attainable, compare, machine_peak, peak_memory, profile, seconds_text, standing, watching
 
 # %% ../../modules/16_acceleration/acceleration_dev.py #loop-matmul
@@ -102,15 +102,18 @@ def tiled_matmul(a, b, tile=64):
 def _(g, need, a, b, tile):
     return run(tiled_matmul, g, b.mT, tile) if need[0] else None, run(tiled_matmul, a.mT, g, tile) if need[1] else None
 
-# %% ../../modules/16_acceleration/acceleration_dev.py #a87546ee
+# %% ../../modules/16_acceleration/acceleration_dev.py #5137472c
 def unfused_gelu(x):
     """GELU in its short form, operation by operation: a Tensor of any shape.  Nine of them, each with an array of its own."""
     return 0.5 * x * (1.0 + tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x * x * x)))
 
-def analyze_arithmetic_intensity(n=512, rounds=5):
-    """Some operations and their limits: {name: {"flops", "bytes", "intensity", "gflops", "limit", "bound"}}; prints a table."""
+def analyze_arithmetic_intensity(n=512, rounds=5, peak=None):
+    """Some operations and their limits: {name: {"flops", "bytes", "intensity", "gflops", "limit", "bound"}}; prints a table.
+
+    `peak`: as of `machine_peak`, which is measured unless it is given.
+    """
     check_whole("analyze_arithmetic_intensity", n=n)
-    rng, peak, rows = np.random.default_rng(0), machine_peak(), {}
+    rng, peak, rows = np.random.default_rng(0), peak or machine_peak(), {}
     a, b, x, row = (Tensor(rng.standard_normal(shape, dtype=float32)) for shape in ((n, n), (n, n), (16 * n, n), (1, n)))
     works = {"x + x": lambda: x + x, "unfused_gelu(x)": lambda: unfused_gelu(x), "fused_gelu(x)": lambda: fused_gelu(x),
              "row @ a": lambda: vectorized_matmul(row, a), "a @ b": lambda: vectorized_matmul(a, b)}
@@ -437,17 +440,17 @@ def _train_step(self, batch):
 
 MixedPrecisionTrainer.train_step = _train_step
 
-# %% ../../modules/16_acceleration/acceleration_dev.py #2039d2b1
+# %% ../../modules/16_acceleration/acceleration_dev.py #327a8b82
 def _reader(width, depth, generator=None):
     """Layers from 64 pixels to 10 digits."""
     sizes = [64, *[width] * depth, 10]
     return Sequential(*[part for n, m in zip(sizes, sizes[1:]) for part in (Linear(n, m, generator=generator), ReLU())][:-1])
 
-def analyze_mixed_precision_benefits(steps=60, width=256, rounds=5):
-    """Handwriting, learned in three precisions: {dtype: {"loss", "accuracy", "kept_bytes", "step_s", "skipped"}}; prints a table."""
-    images, labels = (np.asarray(t) for t in load_digits().tensors)
-    mixed = np.random.default_rng(0).permutation(len(labels))
-    train, held_out = ((Tensor(images[part].reshape(-1, 64)), labels[part]) for part in (mixed[:1437], mixed[1437:]))
+def analyze_mixed_precision_benefits(steps=60, width=256, rounds=5, digits=None):
+    """Handwriting (`digits`: load_digits()), learned in three precisions: {dtype: {"loss", "accuracy", "kept_bytes", "step_s", "skipped"}}; prints a table."""
+    images, labels = (np.asarray(t) for t in (load_digits() if digits is None else digits).tensors)
+    mixed, count = np.random.default_rng(0).permutation(len(labels)), len(labels) * 4 // 5
+    train, held_out = ((Tensor(images[part].reshape(-1, 64)), labels[part]) for part in (mixed[:count], mixed[count:]))
     trainers, rows = {}, {}
     for dtype in ("float32", "float16", "bfloat16"):
         model = _reader(width, 3, np.random.default_rng(0))
@@ -463,9 +466,9 @@ def analyze_mixed_precision_benefits(steps=60, width=256, rounds=5):
               f"  a step {seconds_text(row['step_s'])}  skipped {row['skipped']}")
     return rows
 
-# %% ../../modules/16_acceleration/acceleration_dev.py #1f12ec87
-def analyze_acceleration_decision_framework(rounds=3):
-    """Each technique against what it replaces, at several sizes: {technique: {size: {"speedup", "memory"}}}; prints where it pays.
+# %% ../../modules/16_acceleration/acceleration_dev.py #4f759d3d
+def analyze_acceleration_decision_framework(rounds=3, largest=2048):
+    """Each technique against what it replaces, at sizes up to `largest`: {technique: {size: {"speedup", "memory"}}}; prints where it pays.
 
     "memory" is the peak before over the peak after.
     """
@@ -487,7 +490,7 @@ def analyze_acceleration_decision_framework(rounds=3):
         "tiles for a product of halves": ((4, 16, 64, 256), halves),
         "halves kept in a training step": ((32, 512, 2048), lambda n, a: (step(n, "float32"), step(n, "bfloat16")))}
     rows = {name: {} for name in techniques}
-    for name, n, make in [(name, n, make) for name, (sizes, make) in techniques.items() for n in sizes]:
+    for name, n, make in [(name, n, make) for name, (sizes, make) in techniques.items() for n in sizes if n <= largest]:
         before, after = make(n, numbers(n, n))
         times = compare({"before": before, "after": after}, 1, rounds)
         speedup, memory = times["before"].median / times["after"].median, peak_memory(before) / max(peak_memory(after), 1)
