@@ -136,7 +136,7 @@ EQUIVALENT = [
     Equivalent("pareto", f"beaten = {BEATEN}", f"beaten = {BEATEN.replace('.all(axis=2)', '.all(axis=-1)')}", FLAT),
     Equivalent("pareto", "return np.flatnonzero(~beaten.any(axis=1)).tolist()", "return np.flatnonzero(~beaten.any(axis=-1)).tolist()", FLAT),
     *(Equivalent("break-even", "if k == xs.size - 1:", f"if k == {cost}.size - 1:", "an array of costs has as many numbers as xs")
-      for cost in ("cost_a", "cost_b")),
+      for cost in ("cost_a", "cost_b", "saved")),
     Equivalent("noise", 'quiet = shares["spread"] <= 0.05 and shares["outliers"] <= 0.05 and abs(drift) <= 0.02',
                'quiet = shares["spread"] <= 0.05 and shares["outliers"] <= 0.05 and abs(drift) < 0.02',
                "a number near 1 minus 1 is never the float that is nearest to 0.02"),
