@@ -1241,7 +1241,7 @@ def test_module():
     expect.close(stack([zeros(3), ones(3)]) @ eye(3), [[0] * 3, [1] * 3], "zeros, ones, eye")
     expect.raises(TypeError, lambda: np.where(x > 0, x, x), "np.where has a twin of our own", match="where gradient")
     expect.true(tensor(data).data is not data and Tensor(data).data is data, "tensor(…) copies, Tensor(…) does not")
-    expect.close(copy.deepcopy(x), x.numpy(), "a leaf can be copied")
+    expect.close([copy.deepcopy(x), copy.copy(x)], [x.numpy()] * 2, "a leaf can be copied")
     expect.same(operations(lambda: x.exp().sum()), ["exp", "sum"], "who sits around the door sees every operation")
 test_module()
 

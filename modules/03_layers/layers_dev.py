@@ -1111,6 +1111,7 @@ def test_module():
     twin[1].weight.data *= 0.0
     expect.true(len(twin.parameters()) == 4 and not np.allclose(twin(x), model(x)), "a copy has parameters of its own")
     expect.same((model(x).shape, model(x).dtype, Flatten(0, 1)(x).shape), ((5, 10), float32, (40, 8)), "ten scores a sample")
+    expect.raises(ValueError, lambda: check_choice("Norm", ("layer", "rms"), kind="batch"), "what is no choice is refused", match="Norm kind 'rms' 'batch'")
 
 test_module()
 

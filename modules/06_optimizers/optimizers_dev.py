@@ -1218,6 +1218,7 @@ def test_module():
         expect.close(lambda: train(second, other, 9, b), train(first, one, 9, a), f"{type(a).__name__}: after a stop, the very same", tol=1e-9)
     first.zero_grad(set_to_none=False); second.zero_grad()
     expect.true(lambda: all((p.grad.data == 0).all() and q.grad is None for p, q in zip(one, other)), "zero_grad forgets; zeros, if asked for")
+    expect.true(lambda: repr(first).startswith("Adam(2 parameters, lr="), "it shows its groups")
 
 test_module()
 

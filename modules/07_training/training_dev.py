@@ -1266,6 +1266,8 @@ def test_module():
     expect.same(lambda: plot_history(history).count("<polyline"), 3, "three curves")
     for word, bad in [("patience", {"patience": 2}), ("resume", {"resume": True}), ("train_epoch", {"accumulation_steps": 0})]:
         expect.raises(ValueError, lambda: trainer().fit(data, 1, **bad), f"{bad} alone is refused", match=word)
+    expect.raises(TypeError, lambda: check_names("load", skip="head"), "one text is no list of texts", match="load skip 'head'")
+    expect.raises(ValueError, lambda: check_float("load", dtype="int8"), "whole numbers are no floats", match="load dtype 'int8'")
 
 test_module()
 

@@ -975,7 +975,7 @@ def test_module():
             disable_kv_cache(model)
             expect.true(lambda: not {"generate", "kv_cache"} & set(vars(model)), "and is gone afterwards")
     model.token_embedding.weight.data[...] *= -1.0
-    enable_kv_cache(model)
+    expect.true(lambda: "KVCache(0 of " in repr(enable_kv_cache(model)), "the cache shows itself")
     expect.same(lambda: model.generate([1, 2], 5, 0), GPT.generate(model, [1, 2], 5, 0), "weights that have changed are seen")
     mixed = drawn(GPT(13, 12, 2, 3, 10), scale=0.5)
     mixed.blocks[1].norm2, mixed.blocks[0].attention.qkv.bias = RMSNorm(12), None
