@@ -8,8 +8,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from hypothesis import assume
 from hypothesis import strategies as st
 
+import tinytorch as tt
 from tests.conformance import settings as given
 from tests.conformance.operations import Operation
 
@@ -219,3 +221,15 @@ def cases(draw: Draw, operation: Operation, dtype: str | None = None, coarse: bo
     rough = draw(st.booleans()) if coarse is None else coarse
     each = [values(rng, operation, s, draw(dtypes) if operation.form in MIXED else shared, rough) for s in shapes]
     return Case([laid_out(np.asarray(array), draw(LAYOUTS)) for array in each], settings)
+
+
+def sloped(draw: Draw, operation: Operation) -> tuple[Case, list[bool]]:
+    """A case in float64, away from corners, with a finite result; and which of its inputs, at least one, have a gradient."""
+    case = draw(cases(operation, dtype="float64", coarse=False))
+    assume(not operation.refuses(case.arrays, case.settings))
+    wanted = draw(st.lists(st.booleans(), min_size=len(case.arrays), max_size=len(case.arrays)).filter(any))
+    try:
+        assume(np.isfinite(operation.ours(*(tt.Tensor(a, dtype=a.dtype) for a in case.arrays), **case.settings).numpy()).all())
+    except (ValueError, IndexError):                # the largest of no numbers, and the like
+        assume(False)
+    return case, wanted

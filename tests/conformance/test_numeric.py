@@ -1,12 +1,11 @@
 """Every gradient agrees with small steps in float64, and so does the gradient of the gradient.  Needs no torch."""
 
-import numpy as np
 import pytest
-from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import tinytorch as tt
-from tests.conformance.forms import cases
+from tests.conformance.forms import sloped
 from tests.conformance.operations import OPERATIONS
 
 REPEATABLE = settings(derandomize=True, deadline=None, database=None, max_examples=15, suppress_health_check=list(HealthCheck))
@@ -16,16 +15,9 @@ QUIET = pytest.mark.filterwarnings("ignore::RuntimeWarning")        # the varian
 
 def drawn(data, operation):
     """(f, inputs): a float64 call away from corners, at least one of its inputs with a gradient."""
-    case = data.draw(cases(operation, dtype="float64", coarse=False))
-    assume(not operation.refuses(case.arrays, case.settings))
-    wanted = data.draw(st.lists(st.booleans(), min_size=len(case.arrays), max_size=len(case.arrays)).filter(any))
+    case, wanted = sloped(data.draw, operation)
     inputs = [tt.Tensor(a if a.flags.writeable else a.copy(), requires_grad=w, dtype=a.dtype) for a, w in zip(case.arrays, wanted)]
-    call = lambda *xs: operation.ours(*xs, **case.settings)                                     # noqa: E731
-    try:
-        assume(np.isfinite(call(*inputs).numpy()).all())
-    except (ValueError, IndexError):                                # the largest of no numbers, and the like
-        assume(False)
-    return call, inputs
+    return lambda *xs: operation.ours(*xs, **case.settings), inputs
 
 
 @QUIET
