@@ -35,8 +35,8 @@ RIGHT = {
     "list of one, row, whole":
         "BenchmarkResult.samples  bootstrap_interval.samples  effect_size.a  effect_size.b  percentiles.samples  times",
     "zero":
-        "create_sinusoidal_embeddings.embed_dim  create_sinusoidal_embeddings.max_seq_len "
-        " Dropout.p  GPT.num_layers  KVCache.get.layer  KVCache.update.layer  KnowledgeDistillation.alpha  RandomCrop.padding "
+        "create_sinusoidal_embeddings.embed_dim  create_sinusoidal_embeddings.max_seq_len  "
+        "Dropout.p  GPT.num_layers  KVCache.get.layer  KVCache.update.layer  KnowledgeDistillation.alpha  RandomCrop.padding "
         "RandomHorizontalFlip.p  ReduceLROnPlateau.patience  avg_pool2d.padding  beta  col2im.padding  conv2d.padding  cooldown "
         "distillation_loss.alpha  dropout  epochs  factor  im2col.padding  max_new_tokens  max_pool2d.padding  num_workers "
         "output_size.padding  ratio  seed  seq_len  sparsity  warmup",
