@@ -11,6 +11,7 @@ from typing import IO, Protocol
 from grading.sandbox.limits import Limits
 
 INTERVAL = 0.05             # seconds between two looks: what a bomb can do in that time is what it can do
+PATIENCE = 10.0             # seconds that bubblewrap may take on a busy machine to see its sandbox end and to tell the exit code
 KB = 1024
 
 
@@ -75,7 +76,7 @@ class Process:
             self.ended = self.ended or why
             self.box.end()
             try:
-                self._child.wait(1.0)
+                self._child.wait(PATIENCE)
             except TimeoutExpired:
                 self._child.kill()
 

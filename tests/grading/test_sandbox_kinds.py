@@ -5,16 +5,20 @@ from __future__ import annotations
 import json
 import os
 import struct
+import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from grading.sandbox import Limits, bubblewrap, choose, docker, inside, named, seccomp
+from grading.sandbox import process as sandbox_process
 from grading.sandbox.bubblewrap import Bubblewrap
 from grading.sandbox.docker import Docker
 from grading.sandbox.plain import Plain
+from grading.sandbox.process import Process
 from tests.grading.sandbox_lab import Lab
 from tito.errors import ExitCode, TitoError
 from tito.settings import Grading
@@ -191,8 +195,9 @@ def test_dockers_command_line(tmp_path: Path) -> None:
     assert json.loads(words[-1]) == {"module": "tito.check.child", "first": False, "limits": {"as": 600 << 20}}
 
 
-def test_a_container_is_killed_by_its_name(tools: Path, tmp_path: Path) -> None:
-    """Ending the client alone would leave the container at work."""
+def test_a_container_is_killed_by_its_name(tools: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ending the client alone would leave the container at work; a client that stays all the same is ended too."""
+    monkeypatch.setattr(sandbox_process, "PATIENCE", 0.5)
     tool(tools, "docker", f'echo "$1 $2" >> "{tmp_path}/asked"; if test "$1" = run; then exec /bin/sleep 60; fi')
     process = Lab(Docker("own:1"), tmp_path).start("", Limits(wall_seconds=1))
     with process.stdin, process.stdout:
@@ -218,3 +223,31 @@ def test_without_a_sandbox_the_clock_ends_the_children_too(tmp_path: Path) -> No
     ended = Lab(Plain(), tmp_path).run("import os, time\nos.fork()\ntime.sleep(60)", Limits(wall_seconds=1))
     assert (ended.ended, ended.code) == ("it ran longer than 1 seconds", -9)
     assert ended.seconds < 10                           # its output ends only with the last of them
+
+
+# ---- the end ---------------------------------------------------------------------------------------
+
+
+@dataclass
+class Slow:
+    """What holds a sandbox whose processes take their time to be gone, as on a busy machine."""
+
+    child: subprocess.Popen[bytes]
+
+    def look(self) -> str:
+        return "it went too far"
+
+    def end(self) -> None:
+        assert self.child.stdin
+        self.child.stdin.close()                        # that is when this one begins to end
+
+    def close(self) -> None:
+        return
+
+
+def test_one_that_is_slow_to_end_still_tells_its_own_exit_code(tmp_path: Path) -> None:
+    pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
+    child = subprocess.Popen([sys.executable, "-c", "import sys, time; sys.stdin.read(); time.sleep(1.5); sys.exit(137)"], **pipes)
+    with (tmp_path / "errors").open("wb") as errors, child.stdin, child.stdout:
+        process = Process(child, errors, Limits(), Slow(child))
+        assert (process.wait(), process.ended) == (137, "it went too far")
