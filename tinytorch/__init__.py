@@ -25,7 +25,7 @@ MODULES: dict[str, tuple[int, str]] = {
     """),
     "tinytorch.core.layers": (3, """
         Dropout Flatten Identity Layer Linear MOST Module Parameter Sequential check_array check_choice check_kind
-        check_number check_sizes check_whole dropout kaiming_uniform linear refuse xavier_uniform
+        check_number check_sizes check_whole dropout kaiming_uniform linear plain_array refuse xavier_uniform
     """),
     "tinytorch.core.losses": (4, """
         BCELoss BCEWithLogitsLoss BinaryCrossEntropyLoss CrossEntropyLoss HuberLoss L1Loss Loss MSELoss NLLLoss

@@ -421,12 +421,12 @@ factor, and all gradients become nan: PyTorch's way of not hiding it.
 #| export
 def gradients(parameters):
     """The arrays of the gradients that there are, of one parameter or of several."""
-    parameters = [parameters] if isinstance(parameters, Tensor) else parameters
-    check_kind("gradients", Iterable, parameters=parameters)
-    parameters = list(parameters)
-    for parameter in parameters:
-        check_kind("gradients", Tensor, parameters=parameter)
-    return [p.grad.data for p in parameters if p.grad is not None]
+    several = [parameters] if isinstance(parameters, Tensor) else parameters
+    check_kind("gradients", Iterable, parameters=several)
+    several = list(several)
+    if not all(isinstance(p, Tensor) for p in several):
+        refuse(TypeError, "gradients", {"parameters": parameters}, "Tensors")
+    return [p.grad.data for p in several if p.grad is not None]
 
 
 def clip_grad_norm(parameters, max_norm, norm_type=2.0):
@@ -977,7 +977,8 @@ def check_names(name, /, **settings):
 def check_float(name, /, **settings):
     """ValueError unless all settings are a dtype of floats, or its name."""
     for setting, value in settings.items():
-        if getattr(value, "name", getattr(value, "__name__", None if isinstance(value, np.ndarray) else value)) not in ["float16", "float32", "float64"]:
+        known = isinstance(value, (str, type, np.dtype))
+        if not known or getattr(value, "__name__", str(value)) not in ("float16", "float32", "float64"):
             refuse(ValueError, name, {setting: value}, "float16, float32 or float64")
 
 # %% [markdown]

@@ -322,7 +322,7 @@ def taps(x, dim, kernel, stride, dilation, places):
 
 def _pair(value, name, least=1, axes=2):
     """A setting for both axes, (vertical, horizontal), from one whole number or two.  ValueError where one is below `least`."""
-    each = np.array(value, object).ravel().tolist()
+    each = [value] if type(value) is int else np.array(value, object).ravel().tolist()
     each = [int(v) if isinstance(v, np.integer) else v for v in each] * (axes if len(each) == 1 else 1)
     if len(each) != axes or any(type(v) is not int for v in each):
         raise TypeError(f"{name} is a whole number{', or one for each axis' if axes > 1 else ''}, not {value!r:.60}")
@@ -731,7 +731,8 @@ def scatter_lines(*parts, dim, size, stride, dilation):
     """Zeros of `size` along axis `dim`, with part k added at what position k of a kernel sees: the way back from `lines`."""
     (n, c, *image), places = parts[0].shape, parts[0].shape[dim]
     image[dim - 2], overlap = size, dilation * (len(parts) - 1) >= stride
-    out = np.zeros((n, *image, c), parts[0].dtype).transpose(0, 3, 1, 2)     # in memory the channels come last
+    new = np.empty if not overlap and len(parts) * places == size else np.zeros     # where every number is written, none needs a zero
+    out = new((n, *image, c), parts[0].dtype).transpose(0, 3, 1, 2)          # in memory the channels come last
     for line, part in zip(lines(out, dim, len(parts), stride, dilation, places), parts):
         np.add(line, part, out=line) if overlap else np.copyto(line, part)
     return out, {"how": (len(parts), stride, dilation, places)}

@@ -129,7 +129,8 @@ EQUIVALENT = [
     Equivalent("sum-by-product", HOT, HOT.replace("np.zeros", "-np.zeros"), "-0.0 times a number adds nothing"),
     Equivalent("sum-by-sorting", ORDER, ORDER.replace("ids", "-ids"), "from the largest id down, runs are runs too"),
     Equivalent("sum-by-sorting", SUMS, SUMS.replace(", axis=0", ""), "axis 0 is NumPy's default"),
-    *(Equivalent("embedding-gradient", SKIPS, f"if {always}:", "no id equals None, so nothing becomes 0") for always in ("True", "g is not None", "ids is not None")),
+    *(Equivalent("embedding-gradient", SKIPS, f"if {always}:", "no id equals None, so nothing becomes 0")
+      for always in ("True", "g is not None", "ids is not None", "shape is not None")),
     Equivalent("rotate", BACK, BACK.removesuffix(", None"), "what has no gradient may be left out at the end"),
     Equivalent("embedding-gradient", SKIP, SKIP.replace("bare(ids)", "ids"), "a Tensor of ids compares as an array does"),
 ]

@@ -143,7 +143,7 @@ TRUTH = "only asked for its truth, and -True is true"
 EQUIVALENT = [
     Equivalent("masked-softmax", ZEROS, ZEROS.replace(", dim=-1", ""), "the last axis is softmax's own default"),
     Equivalent("masked-softmax", ZEROS, ZEROS.replace("0.0, scores", "1.0, scores"), "any finite score does in a row whose weights become 0"),
-    Equivalent("masked-softmax", "== -math.inf", "<= -math.inf", "nothing is smaller than -inf"),
+    Equivalent("masked-softmax", NOTHING, NOTHING.replace("==", "<="), "nothing is smaller than -inf"),
     Equivalent("heads", "return " + SPLIT, "return " + SPLIT.replace("-3, -2", "-2, -3"), SWAPPED),
     Equivalent("heads", "x = x.swapaxes(-3, -2)", "x = x.swapaxes(-2, -3)", SWAPPED),
     Equivalent("attention-gradients", "d *= 1 / math.sqrt(q.shape[-1])", "d *= 1 / math.sqrt(v.shape[-1])", WIDTHS),

@@ -32,7 +32,7 @@ from tinytorch.core.activations import gelu
 from tinytorch.core.attention import MultiHeadAttention
 from tinytorch.core.autograd import gradient, no_grad
 from tinytorch.core.layers import (
-    Dropout, Linear, Module, Parameter, check_array, check_choice, check_kind, check_number, check_sizes, check_whole, linear)
+    Dropout, Linear, Module, Parameter, check_array, check_choice, check_kind, check_number, check_sizes, check_whole, linear, plain_array)
 from tinytorch.core.losses import cross_entropy
 from tinytorch.core.tensor import Tensor, composed, default_generator, float64, int64, ones, op, randn, zeros
 from tinytorch.core.training import replace_file
@@ -876,10 +876,7 @@ around the loop is given: no graph is recorded, dropout is off, and afterwards e
 #| export
 def check_generate(prompt_tokens, max_new_tokens, temperature, top_k, top_p, generator):
     """The prompt as an array.  ValueError or TypeError for arguments of `generate` that make no sense, before anything is done."""
-    try:
-        prompt = np.asarray(prompt_tokens)
-    except ValueError:                                           # rows of different lengths
-        prompt = np.array(None)
+    prompt = plain_array(prompt_tokens)
     if prompt.dtype.kind not in "iu" or prompt.ndim not in (1, 2) or not prompt.size:
         raise ValueError(f"generate: a prompt of ids (T,) or (B, T) wanted, at least one, not {prompt.dtype} {prompt.shape}")
     check_whole("generate", 0, max_new_tokens=max_new_tokens)

@@ -232,10 +232,7 @@ def _check(self, layer, key, value):
             raise TypeError(f"KVCache.update: key and value must be arrays of numbers (B, H, n, D), not {key!r:.60} and {value!r:.60}")
         if isinstance(x, Tensor) and x.requires_grad:
             raise TypeError("KVCache.update: no gradient flows through a cache; write under no_grad(), or give x.detach()")
-    if not isinstance(layer, int):
-        check_kind("KVCache.update", Integral, layer=layer)
-    if not 0 <= layer < layers:
-        raise ValueError(f"KVCache.update: layer {layer} is not one of 0 to {layers - 1}")
+    check_whole("KVCache.update", 0, layers - 1, layer=layer)
     if key.shape != value.shape or key.ndim != 4 or key.shape != (batch, heads, key.shape[2], width):
         raise ValueError(f"KVCache.update: key and value ({batch}, {heads}, n, {width}) wanted, (B, H, n, D), not {key.shape} and {value.shape}")
     if self.seq_pos + key.shape[2] > room:

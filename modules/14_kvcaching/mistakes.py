@@ -132,6 +132,7 @@ EQUIVALENT = [
     Equivalent("update", STOP, STOP.replace("[2]", "[-2]"), "keys have four axes"),
     Equivalent("memory-usage", BYTES, BYTES.replace("2 ** 20", "(-2) ** 20"), "20 is even"),
     Equivalent("cached-forward", "cache.advance(ids.shape[1])", "cache.advance(ids.shape[-1])", TWO_AXES),
+    Equivalent("cached-forward", "cache.advance(ids.shape[1])", "cache.advance(x.shape[1])", "x (B, n, C) has as many places as there are ids"),
     Equivalent("generate", LONG, LONG.replace("[1]", "[-1]"), TWO_AXES),
     Equivalent("block-step", PARTS, PARTS.replace("swapaxes(0, 1)", "swapaxes(1, 0)"), "two axes are swapped either way"),
 ]

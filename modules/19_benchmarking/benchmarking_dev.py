@@ -500,11 +500,10 @@ def break_even(xs, cost_a, cost_b):
     3.0
     """
     check_array("break_even", xs=xs, cost_a=cost_a, cost_b=cost_b)
-    if not np.shape(xs) == np.shape(cost_a) == np.shape(cost_b):
-        raise ValueError(f"break_even: two costs for each x wanted, not {np.shape(xs)}, {np.shape(cost_a)} and {np.shape(cost_b)}")
-    xs, saved = as_samples(xs), as_samples(cost_a) - as_samples(cost_b)
-    if xs.shape != saved.shape or np.any(np.diff(xs) <= 0):
-        raise ValueError(f"break_even: two costs for each x wanted, and xs that rise, not {xs.size} and {saved.size}: {xs.tolist()}")
+    xs, a, b = map(as_samples, (xs, cost_a, cost_b))
+    if not xs.shape == a.shape == b.shape or np.any(np.diff(xs) <= 0):
+        raise ValueError(f"break_even: two costs for each x wanted, and xs that rise, not {a.size} and {b.size}: {xs.tolist()!s:.80}")
+    saved = a - b
     ### BEGIN SOLUTION
     nothing = np.flatnonzero(saved <= 0)
     if not nothing.size:

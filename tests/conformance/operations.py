@@ -296,8 +296,8 @@ EVERYTHING = OPERATIONS | CREATION
 
 # Public names that are no entry of their own, and why: test_complete.py holds the table to it.
 EXCEPTIONS = {
-    **dict.fromkeys(("refuse", "check_whole", "check_number", "check_kind", "check_choice", "check_sizes", "check_array", "check_sampling",
-                     "check_generate"), "refuse what people type: tests/engine/test_bad_input.py"),
+    **dict.fromkeys(("refuse", "check_whole", "check_number", "check_kind", "check_choice", "check_sizes", "check_array", "plain_array",
+                     "check_sampling", "check_generate"), "refuse what people type: tests/engine/test_bad_input.py"),
     "scatter_sum": "the gradient of getitem, and tried as that",
     "checkpoint": "computes what its function computes: tests/engine looks at its gradients",
     **dict.fromkeys(("rand", "randn", "manual_seed", "xavier_uniform", "kaiming_uniform"), "random: the modules' tests measure the spread"),

@@ -196,6 +196,12 @@ def test_one_parameter_and_generators_are_taken_as_torch_takes_them():
                 np.testing.assert_allclose(a.grad.numpy(), b.grad.numpy(), rtol=1e-9)
 
 
+@pytest.mark.parametrize("clip", [clip_grad_norm, clip_grad_value])
+def test_what_are_no_parameters_is_shown_as_it_was_given(clip):
+    with pytest.raises(TypeError, match="^gradients: parameters must be Tensors, not 'seven'$"):
+        clip("seven", 1.0)
+
+
 # ---- the line on the screen --------------------------------------------------------------------
 
 class Screen(io.StringIO):

@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['MOST', 'Layer', 'linear', 'refuse', 'check_whole', 'check_number', 'check_kind', 'check_choice', 'check_sizes',
-           'check_array', 'xavier_uniform', 'kaiming_uniform', 'Parameter', 'Module', 'Linear', 'dropout', 'Dropout',
-           'Sequential', 'Flatten', 'Identity']
+           'plain_array', 'check_array', 'xavier_uniform', 'kaiming_uniform', 'Parameter', 'Module', 'Linear',
+           'dropout', 'Dropout', 'Sequential', 'Flatten', 'Identity']
 
 # %% ../../modules/03_layers/layers_dev.py #imports
 import math
@@ -40,7 +40,7 @@ def linear(x, w, b=None):
     return y.reshape(*front, fan_out)
 
 
-# %% ../../modules/03_layers/layers_dev.py #f328fd15
+# %% ../../modules/03_layers/layers_dev.py #fe770ae5
 MOST = 10 ** 9                                             # a larger size is a slip of the keyboard; such an array has no room anywhere
 
 def refuse(kind, name, settings, must):
@@ -52,7 +52,7 @@ def _check(name, fits, what, none, settings):
     for value in settings.values():
         number = isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, (bool, np.timedelta64))
         if not (number and fits(value) or none and value is None):
-            must = what.replace("number", "numbers") if len(settings) > 1 else f"a {what}"
+            must = what().replace("number", "numbers") if len(settings) > 1 else f"a {what()}"
             refuse(ValueError if number else TypeError, name, settings, must + " or None" * none)
 
 
@@ -61,7 +61,8 @@ def check_whole(name, least=1, most=MOST, /, *, none=False, **settings):
 
     >>> check_whole("Linear", in_features=784, out_features=10)
     """
-    _check(name, lambda n: isinstance(n, (int, np.integer)) and least <= n <= most, f"whole number from {least:,} to {most:,}", none, settings)
+    fits = lambda n: isinstance(n, (int, np.integer)) and least <= n <= most
+    _check(name, fits, lambda: f"whole number from {least:,} to {most:,}", none, settings)
 
 
 def check_number(name, low=0.0, high=None, /, *, none=False, **settings):
@@ -69,8 +70,8 @@ def check_number(name, low=0.0, high=None, /, *, none=False, **settings):
 
     >>> check_number("Dropout", 0, 1, p=0.5)
     """
-    what = f"number from {low:g} to {high:g}" if high is not None else "finite number" + f" of {low:g} or more" * (low > -math.inf)
     fits = lambda x: low <= x and (x <= high if high is not None else abs(x) < math.inf)
+    what = lambda: f"number from {low:g} to {high:g}" if high is not None else "finite number" + f" of {low:g} or more" * (low > -math.inf)
     _check(name, fits, what, none, settings)
 
 
@@ -105,15 +106,19 @@ def check_sizes(name, axes=None, least=1, /, **settings):
             check_whole(name, least, **{setting: size})
 
 
+def plain_array(value):
+    """Anything as an array; rows of different lengths make array(None), which is no number to whoever asks for its dtype."""
+    try:
+        return np.asarray(value)
+    except ValueError:
+        return np.array(None)
+
+
 def check_array(name, /, **settings):
     """The arrays of the settings, in their order (the array itself, of one).  TypeError for what holds no real numbers."""
-    arrays = []
-    for setting, value in settings.items():
-        try:
-            arrays.append(np.asarray(value))
-        except ValueError:                                 # rows of different lengths
-            arrays.append(np.array(None))
-        if arrays[-1].dtype.kind not in "fiub":
+    arrays = [plain_array(value) for value in settings.values()]
+    for array, (setting, value) in zip(arrays, settings.items()):
+        if array.dtype.kind not in "fiub":
             refuse(TypeError, name, {setting: value}, "numbers")
     return arrays if len(arrays) > 1 else arrays[0]
 

@@ -70,7 +70,7 @@ def patches(x, kernel, stride, dilation):
     return seen.transpose(0, 2, 3, 4, 5, 1)
 
 
-# %% ../../modules/09_spatial/spatial_dev.py #467cba08
+# %% ../../modules/09_spatial/spatial_dev.py #eef242c4
 @op
 def frame(x, pads, value=0.0):
     """x (N, C, H, W) with `value` around it, channels last in memory; `pads` is ((top, bottom), (left, right)).  x itself where they are 0."""
@@ -92,7 +92,7 @@ def taps(x, dim, kernel, stride, dilation, places):
 
 def _pair(value, name, least=1, axes=2):
     """A setting for both axes, (vertical, horizontal), from one whole number or two.  ValueError where one is below `least`."""
-    each = np.array(value, object).ravel().tolist()
+    each = [value] if type(value) is int else np.array(value, object).ravel().tolist()
     each = [int(v) if isinstance(v, np.integer) else v for v in each] * (axes if len(each) == 1 else 1)
     if len(each) != axes or any(type(v) is not int for v in each):
         raise TypeError(f"{name} is a whole number{', or one for each axis' if axes > 1 else ''}, not {value!r:.60}")
@@ -296,13 +296,14 @@ class Conv1d(Conv2d):
     """The same along one axis: (N, in_channels, L) -> (N, out_channels, places).  As `torch.nn.Conv1d`."""
     function, axes = staticmethod(conv1d), 1
 
-# %% ../../modules/09_spatial/spatial_dev.py #dcc8e761
+# %% ../../modules/09_spatial/spatial_dev.py #699a0ded
 @op
 def scatter_lines(*parts, dim, size, stride, dilation):
     """Zeros of `size` along axis `dim`, with part k added at what position k of a kernel sees: the way back from `lines`."""
     (n, c, *image), places = parts[0].shape, parts[0].shape[dim]
     image[dim - 2], overlap = size, dilation * (len(parts) - 1) >= stride
-    out = np.zeros((n, *image, c), parts[0].dtype).transpose(0, 3, 1, 2)     # in memory the channels come last
+    new = np.empty if not overlap and len(parts) * places == size else np.zeros     # where every number is written, none needs a zero
+    out = new((n, *image, c), parts[0].dtype).transpose(0, 3, 1, 2)          # in memory the channels come last
     for line, part in zip(lines(out, dim, len(parts), stride, dilation, places), parts):
         np.add(line, part, out=line) if overlap else np.copyto(line, part)
     return out, {"how": (len(parts), stride, dilation, places)}

@@ -137,12 +137,12 @@ Trainer.meet = lambda self, **loaders: None                      # and part 7 sa
 # %% ../../modules/07_training/training_dev.py #clip
 def gradients(parameters):
     """The arrays of the gradients that there are, of one parameter or of several."""
-    parameters = [parameters] if isinstance(parameters, Tensor) else parameters
-    check_kind("gradients", Iterable, parameters=parameters)
-    parameters = list(parameters)
-    for parameter in parameters:
-        check_kind("gradients", Tensor, parameters=parameter)
-    return [p.grad.data for p in parameters if p.grad is not None]
+    several = [parameters] if isinstance(parameters, Tensor) else parameters
+    check_kind("gradients", Iterable, parameters=several)
+    several = list(several)
+    if not all(isinstance(p, Tensor) for p in several):
+        refuse(TypeError, "gradients", {"parameters": parameters}, "Tensors")
+    return [p.grad.data for p in several if p.grad is not None]
 
 
 def clip_grad_norm(parameters, max_norm, norm_type=2.0):
@@ -350,7 +350,7 @@ def replace_file(path, write):
         raise
 
 
-# %% ../../modules/07_training/training_dev.py #9975d533
+# %% ../../modules/07_training/training_dev.py #a98d8a83
 # Given: what is written to a file, or read from one, is named by people, too.
 def check_path(name, path, /):
     """TypeError unless this is the path of a file, as text or as pathlib makes it, or an open file."""
@@ -367,7 +367,8 @@ def check_names(name, /, **settings):
 def check_float(name, /, **settings):
     """ValueError unless all settings are a dtype of floats, or its name."""
     for setting, value in settings.items():
-        if getattr(value, "name", getattr(value, "__name__", None if isinstance(value, np.ndarray) else value)) not in ["float16", "float32", "float64"]:
+        known = isinstance(value, (str, type, np.dtype))
+        if not known or getattr(value, "__name__", str(value)) not in ("float16", "float32", "float64"):
             refuse(ValueError, name, {setting: value}, "float16, float32 or float64")
 
 # %% ../../modules/07_training/training_dev.py #ddc4d322

@@ -54,7 +54,7 @@ class KVCache:
         layers, texts = self.keys.shape[:2]
         return f"KVCache({self.seq_pos} of {self.max_seq_len} places taken, {layers} layers, batch of {texts}, {self.keys.dtype})"
 
-# %% ../../modules/14_kvcaching/kvcaching_dev.py #f822fb46
+# %% ../../modules/14_kvcaching/kvcaching_dev.py #a35c24b0
 def _check(self, layer, key, value):
     """ValueError where a key and a value (B, H, n, D) do not fit into `layer`, TypeError where a gradient would be lost."""
     layers, batch, heads, room, width = self.keys.shape
@@ -63,10 +63,7 @@ def _check(self, layer, key, value):
             raise TypeError(f"KVCache.update: key and value must be arrays of numbers (B, H, n, D), not {key!r:.60} and {value!r:.60}")
         if isinstance(x, Tensor) and x.requires_grad:
             raise TypeError("KVCache.update: no gradient flows through a cache; write under no_grad(), or give x.detach()")
-    if not isinstance(layer, int):
-        check_kind("KVCache.update", Integral, layer=layer)
-    if not 0 <= layer < layers:
-        raise ValueError(f"KVCache.update: layer {layer} is not one of 0 to {layers - 1}")
+    check_whole("KVCache.update", 0, layers - 1, layer=layer)
     if key.shape != value.shape or key.ndim != 4 or key.shape != (batch, heads, key.shape[2], width):
         raise ValueError(f"KVCache.update: key and value ({batch}, {heads}, n, {width}) wanted, (B, H, n, D), not {key.shape} and {value.shape}")
     if self.seq_pos + key.shape[2] > room:

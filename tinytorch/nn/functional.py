@@ -10,8 +10,8 @@ __getattr__, __dir__ = tinytorch.lazy(__name__, {
         erf error_function gelu in_blocks leaky_relu log_softmax logistic relu sigmoid silu softmax tanh
     """,
     "tinytorch.core.layers": """
-        check_array check_choice check_kind check_number check_sizes check_whole dropout kaiming_uniform linear refuse
-        xavier_uniform
+        check_array check_choice check_kind check_number check_sizes check_whole dropout kaiming_uniform linear
+        plain_array refuse xavier_uniform
     """,
     "tinytorch.core.losses": """
         binary_cross_entropy binary_cross_entropy_with_logits clamped_log class_targets cross_entropy huber_loss l1_loss

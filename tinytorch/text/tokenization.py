@@ -21,7 +21,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..core.layers import check_choice, check_kind, check_whole
+from ..core.layers import check_choice, check_kind, check_whole, plain_array
 from ..core.tensor import Tensor
 from ..core.training import check_path, replace_file
 from ..data.loader import Dataset, datasets_folder
@@ -113,10 +113,7 @@ class Tokenizer:
 # %% ../../modules/10_tokenization/tokenization_dev.py #decode
 def whole_numbers(ids, name):
     """One row of ids (a list, an array, a Tensor) as an int64 array.  TypeError for floats, and for several rows."""
-    try:
-        array = np.asarray(ids.data if isinstance(ids, Tensor) else ids)
-    except ValueError:                                       # rows of different lengths
-        array = np.array(None)
+    array = plain_array(ids)
     if array.ndim != 1 or array.size and array.dtype.kind not in "iu":
         raise TypeError(f"{name}: ids are one row of whole numbers, not {array.dtype} of shape {array.shape}")
     return array.astype("int64")
