@@ -11,7 +11,7 @@ from typing import IO, Protocol
 from grading.sandbox.limits import Limits
 
 INTERVAL = 0.05             # seconds between two looks: what a bomb can do in that time is what it can do
-PATIENCE = 10.0             # seconds that bubblewrap may take on a busy machine to see its sandbox end and to tell the exit code
+PATIENCE = 10.0             # seconds that a sandbox which was ended may take to tell its exit code: a busy machine needs some
 KB = 1024
 
 

@@ -14,7 +14,6 @@ from pathlib import Path
 import pytest
 
 from grading.sandbox import Limits, bubblewrap, choose, docker, inside, named, seccomp
-from grading.sandbox import process as sandbox_process
 from grading.sandbox.bubblewrap import Bubblewrap
 from grading.sandbox.docker import Docker
 from grading.sandbox.plain import Plain
@@ -197,7 +196,7 @@ def test_dockers_command_line(tmp_path: Path) -> None:
 
 def test_a_container_is_killed_by_its_name(tools: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Ending the client alone would leave the container at work; a client that stays all the same is ended too."""
-    monkeypatch.setattr(sandbox_process, "PATIENCE", 0.5)
+    monkeypatch.setattr("grading.sandbox.process.PATIENCE", 0.5)
     tool(tools, "docker", f'echo "$1 $2" >> "{tmp_path}/asked"; if test "$1" = run; then exec /bin/sleep 60; fi')
     process = Lab(Docker("own:1"), tmp_path).start("", Limits(wall_seconds=1))
     with process.stdin, process.stdout:
